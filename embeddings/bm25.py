@@ -1,0 +1,36 @@
+"""BM25 over the live passages of a view (Robertson and Zaragoza 2009, with Lucene's never-negative idf)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+K1 = 1.2
+B = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordStatistics:
+    """Of all live passages, however they are spread over indexes: scores depend on nothing else."""
+
+    passages: int
+    mean_length: float
+    document_frequency: Mapping[str, int]
+
+    def idf(self, word: str) -> float:
+        frequency = self.document_frequency[word]
+        return math.log1p((self.passages - frequency + 0.5) / (frequency + 0.5))
+
+
+def score(question: Sequence[str], passage: Sequence[str], statistics: WordStatistics) -> float:
+    """How well a passage's words match the question's: 0 or more."""
+    if not statistics.mean_length:
+        return 0.0
+    norm = K1 * (1 - B + B * len(passage) / statistics.mean_length)
+    total = 0.0
+    for word in dict.fromkeys(question):
+        frequency = passage.count(word)
+        if frequency:
+            total += statistics.idf(word) * frequency * (K1 + 1) / (frequency + norm)
+    return total

@@ -1,0 +1,340 @@
+"""One collection: its store, its originals, and the view that searches see."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import apsw
+
+from embeddings import retrieval
+from embeddings.checkpoints import Checkpoints
+from embeddings.corpus import passages, records, writes
+from embeddings.corpus.conditions import condition
+from embeddings.corpus.database import Database
+from embeddings.domain import (
+    CollectionInfo,
+    DeleteReceipt,
+    DocumentRecord,
+    Original,
+    Passage,
+    PutReceipt,
+    SearchResult,
+    Source,
+    Vectors,
+    VersionText,
+)
+from embeddings.errors import UnknownDocument
+from embeddings.files import Originals, make_folder, remove_unfinished
+from embeddings.filters import Filter
+from embeddings.ingestion import CUT, Ingestion, PreparedDocument, passages_missing, restore
+from embeddings.live_view import LiveView
+from embeddings.ports import Encoder, VectorIndexes, WordIndexes
+
+logger = logging.getLogger(__name__)
+
+BATCH = 256
+"""Passages encoded between two looks at progress and cancellation."""
+HELD = 1024
+"""Vectors held in memory until the commit; those of a larger document are stored as they come."""
+
+Progress = Callable[[int, int], None]
+"""Told passages done and in total; may raise to stop the work, and then no version is made."""
+Companion = Callable[[apsw.Connection, int], None]
+"""Writes into the transaction that commits a version, told its number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What every collection of a library is made with."""
+
+    encoder: Encoder
+    ingestion: Ingestion
+    vectors: VectorIndexes
+    words: WordIndexes
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that decides what the index holds for a given text."""
+        return hashlib.sha256(f"{self.encoder.fingerprint}/{CUT}".encode()).hexdigest()
+
+
+class Upkeep(Protocol):
+    """What looks after the disk and the indexes of many collections."""
+
+    def require_space(self, upload_bytes: int) -> None:
+        """Raises DiskFull."""
+        ...
+
+    def tend(self, collection: Collection) -> None:
+        """Called after each write."""
+        ...
+
+
+class Collection:
+    """Reads are of one moment and wait for nothing; writes are durable and searchable when they return.
+
+    Safe to call from many threads. Only one process may hold a collection, which the library's lease sees to.
+    """
+
+    def __init__(self, name: str, folder: Path, parts: Parts, upkeep: Upkeep) -> None:
+        self.name = name
+        self._parts = parts
+        self._upkeep = upkeep
+        for part in (folder, folder / "index", folder / "originals"):
+            make_folder(part)
+        remove_unfinished(folder)
+        self.originals = Originals(folder / "originals")
+        self.database = Database(folder / "collection.db", schema="collection")
+        self._committing = threading.Lock()
+        self._begin()
+        self._recut()
+        checkpoints = Checkpoints(
+            folder=folder / "index",
+            fingerprint=parts.fingerprint,
+            dimension=parts.encoder.dimension,
+            vectors=parts.vectors,
+            words=parts.words,
+        )
+        self.live = LiveView(self.database, checkpoints)
+
+    def _begin(self) -> None:
+        with self.database.writing() as connection:
+            if records.meta(connection, "seq") is None:
+                records.set_meta(connection, "seq", 0)
+                records.set_meta(connection, "created_at", records.now_microseconds())
+                records.set_meta(connection, "fingerprint", self._parts.fingerprint)
+
+    def _recut(self) -> None:
+        """Make all passages anew, in one transaction, where another encoder or another way of cutting made them."""
+        with self.database.reading() as connection:
+            if records.meta(connection, "fingerprint") == self._parts.fingerprint:
+                return
+        with self.database.writing() as connection:
+            live = connection.execute(
+                "SELECT d.document_id, v.version, v.version_key, v.title, v.structure, v.characters"
+                " FROM documents d JOIN versions v ON v.version_key = d.current_key"
+            ).fetchall()
+            logger.warning(
+                "encoder changed, making all passages anew", extra={"collection": self.name, "documents": len(live)}
+            )
+            seq = writes.advance(connection)
+            connection.execute("DELETE FROM vectors")
+            for document_id, version, version_key, title, structure, characters in live:
+                loaded = restore(records.slice_text(connection, version_key, 0, characters), structure)
+                cut = self._parts.ingestion.cut(loaded, title)
+                writes.remove_indexings(connection, version_key, seq)
+                missing = passages_missing(cut, writes.known_vectors(connection, [one.content_sha for one in cut]))
+                writes.store_vectors(connection, self._encoded(missing))
+                writes.add_indexing(connection, self.name, document_id, version, version_key, cut, seq)
+            records.set_meta(connection, "fingerprint", self._parts.fingerprint)
+
+    # Reading
+
+    @property
+    def seq(self) -> int:
+        return self.live.current.seq
+
+    def wait_for(self, seq: int, *, timeout_seconds: float = 2.0) -> None:
+        """Raises SequenceNotReached."""
+        self.live.wait_for(seq, timeout_seconds)
+
+    def info(self) -> CollectionInfo:
+        view = self.live.current
+        with self.database.reading() as connection:
+            documents = connection.execute("SELECT count(*) FROM documents WHERE current_key IS NOT NULL").get
+            return CollectionInfo(
+                collection=self.name,
+                title=records.meta(connection, "title"),
+                documents=documents,
+                passages=view.passages,
+                seq=view.seq,
+                encoder=self._parts.encoder.name,
+                index_kind=self._parts.vectors.kind,
+                index_vectors=view.passages,
+                created_at=records.moment(records.meta(connection, "created_at")),
+            )
+
+    def document(self, document_id: str) -> DocumentRecord:
+        """Raises UnknownDocument, DeletedDocument."""
+        with self.database.reading() as connection:
+            return records.document(connection, self.name, document_id)
+
+    def documents(
+        self, *, prefix: str = "", filter: Filter | None = None, after: str | None = None, limit: int = 100
+    ) -> list[DocumentRecord]:
+        """Live documents by id, those after `after`; without their versions."""
+        with self.database.reading() as connection:
+            return records.documents(
+                connection, self.name, prefix=prefix, condition=condition(filter), after=after, limit=limit
+            )
+
+    def text(self, document_id: str, version: int | None = None) -> VersionText:
+        """Raises UnknownDocument, UnknownVersion, DeletedDocument."""
+        with self.database.reading() as connection:
+            found = records.readable_version(connection, document_id, version)
+            return VersionText(
+                document_id=document_id,
+                version=found.version,
+                current=found.is_current,
+                text=records.slice_text(connection, found.version_key, 0, found.characters),
+                sha256=found.text_sha.hex(),
+            )
+
+    def slice(self, document_id: str, version: int, start: int, end: int) -> str:
+        """Text between two offsets, clamped. Raises UnknownDocument, UnknownVersion, DeletedDocument."""
+        with self.database.reading() as connection:
+            found = records.readable_version(connection, document_id, version)
+            return records.slice_text(connection, found.version_key, max(0, start), min(end, found.characters))
+
+    def original(self, document_id: str, version: int | None = None) -> Original:
+        """Raises UnknownDocument, UnknownVersion, DeletedDocument, StoreCorrupt."""
+        with self.database.reading() as connection:
+            found = records.readable_version(connection, document_id, version)
+        return Original(
+            content=self.originals.read(found.source_sha), media_type=found.media_type, sha256=found.source_sha.hex()
+        )
+
+    def passage(self, passage_id: str) -> Passage:
+        """Of any version. Raises UnknownPassage, DeletedDocument."""
+        with self.database.reading() as connection:
+            return passages.passage_by_id(connection, self.name, passage_id)
+
+    def search(
+        self,
+        question: str,
+        *,
+        top_k: int,
+        filter: Filter | None = None,
+        max_per_document: int | None = None,
+        explain: bool = False,
+    ) -> SearchResult:
+        query = retrieval.Query(
+            question=question, top_k=top_k, filter=filter, max_per_document=max_per_document, explain=explain
+        )
+        return retrieval.search(query, self.live.current, self.database, self._parts.encoder, self.name)
+
+    # Writing
+
+    def set_title(self, title: str) -> None:
+        with self._committing, self.database.writing() as connection:
+            records.set_meta(connection, "title", title)
+
+    def put(
+        self, document_id: str, source: Source, *, progress: Progress | None = None, companion: Companion | None = None
+    ) -> PutReceipt:
+        """Store a document, or a new version of it; on disk and searchable when this returns.
+
+        The same text again makes no version and encodes nothing. Raises InvalidText, UnsupportedMediaType, DiskFull,
+        StoreReadOnly; then nothing has changed.
+        """
+        self._upkeep.require_space(len(source.content))
+        prepared = self._parts.ingestion.prepare(source)
+        self.originals.add(source.content)
+        vectors: dict[bytes, Vectors] = {}
+        while True:
+            vectors.update(self._missing_vectors(prepared, vectors, progress))
+            change = self._commit(document_id, prepared, vectors, companion)
+            if change is not None:
+                self._upkeep.tend(self)
+                return self._receipt(document_id, prepared, change)
+
+    def _missing_vectors(
+        self, prepared: PreparedDocument, held: Mapping[bytes, Vectors], progress: Progress | None
+    ) -> Mapping[bytes, Vectors]:
+        with self.database.reading() as connection:
+            known = writes.known_vectors(connection, [one.content_sha for one in prepared.passages])
+        missing = passages_missing(prepared.passages, known | held.keys())
+        if len(missing) <= HELD:
+            return self._encoded(missing, progress)
+        remaining, total = iter(missing.items()), len(missing)
+        for done in range(0, total, HELD):
+            vectors = self._encoded(dict(islice(remaining, HELD)), progress, done=done, total=total)
+            with self._committing, self.database.writing() as connection:
+                writes.store_vectors(connection, vectors)
+        return {}
+
+    def _encoded(
+        self, texts: Mapping[bytes, str], progress: Progress | None = None, *, done: int = 0, total: int | None = None
+    ) -> dict[bytes, Vectors]:
+        encoded: dict[bytes, Vectors] = {}
+        shas, wanted = list(texts), list(texts.values())
+        for first in range(0, len(wanted), BATCH):
+            if progress is not None:
+                progress(done + first, total or len(wanted))
+            vectors = self._parts.encoder.encode_passages(wanted[first : first + BATCH])
+            encoded.update(zip(shas[first : first + BATCH], vectors, strict=True))
+        return encoded
+
+    def _commit(
+        self,
+        document_id: str,
+        prepared: PreparedDocument,
+        vectors: Mapping[bytes, Vectors],
+        companion: Companion | None,
+    ) -> writes.Change | None:
+        """None where vectors that were known are gone, since the last passage that used them was removed meanwhile."""
+        with self._committing:
+            with self.database.writing() as connection:
+                writes.store_vectors(connection, vectors)
+                wanted = {one.content_sha for one in prepared.passages}
+                if len(writes.known_vectors(connection, wanted)) < len(wanted):
+                    return None
+                change = writes.put_version(connection, self.name, document_id, prepared, records.now_microseconds())
+                if companion is not None:
+                    companion(connection, change.version)
+            self.live.follow()
+        return change
+
+    def _receipt(self, document_id: str, prepared: PreparedDocument, change: writes.Change) -> PutReceipt:
+        return PutReceipt(
+            collection=self.name,
+            document_id=document_id,
+            version=change.version,
+            created=change.created,
+            unchanged=change.unchanged,
+            passages=len(prepared.passages),
+            seq=change.seq,
+            warnings=prepared.loaded.warnings,
+        )
+
+    def delete(self, document_id: str, *, purge: bool = False) -> DeleteReceipt:
+        """From the return on the document is in no answer; a purge also erases its text and bytes.
+
+        A purge may follow a plain delete. Raises UnknownDocument where there is nothing to delete or to erase.
+        """
+        with self._committing:
+            with self.database.writing() as connection:
+                found = records.find_version(connection, document_id)
+                if found is None or not (found.is_current or (purge and found.source_sha)):
+                    raise UnknownDocument(f"There is no document {document_id!r} in this collection.")
+                deletion = writes.delete_document(connection, found)
+            self.live.follow()
+        if purge:
+            self._erase(document_id)
+        self._upkeep.tend(self)
+        return DeleteReceipt(
+            document_id=document_id, versions=deletion.versions, passages=deletion.passages, seq=deletion.seq
+        )
+
+    def _erase(self, document_id: str) -> None:
+        """Erase from the store, its log, the index generations and the originals, in this order."""
+        with self._committing, self.database.writing() as connection:
+            unreferenced = writes.erase_document(connection, document_id)
+        self.database.truncate_log()
+        self.live.checkpoint()
+        self.live.forget_older_generations()
+        for sha in unreferenced:
+            self.originals.remove(sha)
+
+    def close(self) -> None:
+        """Checkpoint what has been written, so that the next start is quick."""
+        if self.live.is_dirty and self.database.is_writable:
+            self.live.checkpoint()
+        self.database.close()

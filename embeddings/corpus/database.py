@@ -1,0 +1,133 @@
+"""SQLite as the truth: one connection writes, others read snapshots."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+import apsw
+
+from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
+
+BUSY_TIMEOUT_MS = 5_000
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except apsw.FullError as error:
+        raise DiskFull("The disk is full. Free some space; what was acknowledged is kept.") from error
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StoreCorrupt("The store of this collection is damaged. Restore it from a backup.") from error
+    except (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        raise StoreReadOnly("A write to disk failed. Check the disk, then restart the service.") from error
+
+
+class Database:
+    """One file. Writes are serialised and durable when `writing` ends; reads never wait for them.
+
+    Exactly one connection writes and checkpoints, so the WAL-reset corruption of SQLite before 3.51.3 cannot occur
+    whichever SQLite is in use. After a failed sync nothing more is written until the process starts again.
+    """
+
+    def __init__(self, path: Path, *, schema: str) -> None:
+        self._path = path
+        self._lock = threading.RLock()
+        self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
+        self._failed = False
+        with _store_errors():
+            existed = path.exists()
+            self._writer = apsw.Connection(str(path))
+            path.chmod(0o600)
+            self._prepare(self._writer)
+            self._writer.pragma("journal_mode", "wal")
+            self._writer.pragma("synchronous", "full")
+            self._writer.pragma("secure_delete", True)
+            self._writer.pragma("foreign_keys", True)
+            if existed and self._writer.pragma("quick_check") != "ok":
+                raise StoreCorrupt("The store of this collection is damaged. Restore it from a backup.")
+            self._migrate(schema)
+
+    @staticmethod
+    def _prepare(connection: apsw.Connection) -> None:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.pragma("mmap_size", 0)
+        connection.pragma("trusted_schema", False)
+
+    def _migrate(self, schema: str) -> None:
+        """Forward only: each numbered script once, in one transaction with its number."""
+        scripts = sorted(
+            (
+                script
+                for script in resources.files("embeddings.corpus.migrations").iterdir()
+                if script.name.endswith(f"_{schema}.sql")
+            ),
+            key=lambda script: script.name,
+        )
+        for number, script in enumerate(scripts, start=1):
+            if self._writer.pragma("user_version") < number:
+                with self.writing() as connection:
+                    connection.execute(script.read_text("utf-8"))
+                    connection.pragma("user_version", number)
+
+    @property
+    def is_writable(self) -> bool:
+        return not self._failed
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """A transaction that is on disk when the block ends, and leaves no trace when it raises."""
+        with self._lock, _store_errors():
+            if self._failed:
+                raise StoreReadOnly("An earlier write to disk failed. Check the disk, then restart the service.")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException as error:
+                self._failed = self._failed or isinstance(error, apsw.IOError)
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """A snapshot: everything read in the block is of one moment."""
+        with _store_errors():
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                connection = self._open_reader()
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._idle.put(connection)
+
+    def _open_reader(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+        self._prepare(connection)
+        connection.pragma("query_only", True)
+        return connection
+
+    def truncate_log(self) -> None:
+        """Move the write-ahead log into the database, so that erased text is in neither."""
+        with self._lock, _store_errors():
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def integrity_problems(self) -> list[str]:
+        with self.reading() as connection:
+            return [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
+
+    def close(self) -> None:
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+        with self._lock:
+            self._writer.close()

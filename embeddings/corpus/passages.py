@@ -1,0 +1,201 @@
+"""Passages as retrieval needs them. Every function reads within the caller's snapshot, as the store was at `seq`.
+
+A passage is visible at `seq` when it had been written by then and not yet replaced; one of a deleted document is never
+visible, at whatever `seq`, so that nothing deleted is found through an old view.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+import numpy as np
+
+from embeddings.corpus.conditions import Condition
+from embeddings.corpus.records import metadata_of, slice_text
+from embeddings.domain import Keys, Passage, Place, Vectors
+from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
+from embeddings.views import IndexedPassages
+
+_OF_DOCUMENTS = "JOIN versions v USING (version_key) JOIN documents d USING (document_key)"
+_STORED = f"passages p JOIN indexings i USING (indexing_key) {_OF_DOCUMENTS}"
+_VISIBLE = "i.created_seq <= :seq AND (i.removed_seq IS NULL OR i.removed_seq > :seq) AND v.deleted_seq IS NULL"
+MOST_PLACES = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    passage_key: int
+    document_key: int
+    text_sha: bytes
+    words: str
+
+
+def candidates(connection: apsw.Connection, seq: int, passage_keys: Iterable[int]) -> dict[int, Candidate]:
+    """The visible ones of the given passages, by key."""
+    rows = connection.execute(
+        f"SELECT p.passage_key, v.document_key, p.text_sha, p.words FROM {_STORED}"
+        f" WHERE p.passage_key IN (SELECT value FROM json_each(:keys)) AND {_VISIBLE}",
+        {"seq": seq, "keys": json.dumps(list(passage_keys))},
+    )
+    return {
+        key: Candidate(passage_key=key, document_key=document_key, text_sha=text_sha, words=words)
+        for key, document_key, text_sha, words in rows
+    }
+
+
+def allowed_indexings(connection: apsw.Connection, seq: int, condition: Condition) -> Keys:
+    """Indexings of the documents that meet the condition, ascending."""
+    rows = connection.execute(
+        f"SELECT i.indexing_key FROM indexings i {_OF_DOCUMENTS}"
+        f" WHERE {_VISIBLE} AND ({condition.sql}) ORDER BY i.indexing_key",
+        {**condition.bindings, "seq": seq},
+    )
+    return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def count_passages(connection: apsw.Connection, indexing_keys: Keys) -> int:
+    return int(
+        connection.execute(
+            "SELECT count(*) FROM passages WHERE indexing_key IN (SELECT value FROM json_each(?))",
+            (json.dumps(indexing_keys.tolist()),),
+        ).get
+    )
+
+
+_PASSAGE = """p.passage_id, d.document_id, v.version, v.version_key IS d.current_key, v.title, v.uri, p.headings, p.page,
+    p.start, p.end, v.metadata, v.version_key, v.deleted_seq, p.text_sha"""
+
+
+def passage(
+    connection: apsw.Connection, collection: str, passage_key: int, *, seq: int, condition: Condition
+) -> Passage:
+    """A passage with every other visible place of the same text that meets the condition."""
+    row = connection.execute(f"SELECT {_PASSAGE} FROM {_STORED} WHERE p.passage_key = ?", (passage_key,)).fetchone()
+    places = connection.execute(
+        f"SELECT d.document_id, v.version, p.start, p.end FROM {_STORED}"
+        f" WHERE p.text_sha = :text_sha AND p.passage_key <> :key AND {_VISIBLE} AND ({condition.sql})"
+        " ORDER BY d.document_id, p.start LIMIT :most",
+        {**condition.bindings, "text_sha": row[-1], "key": passage_key, "seq": seq, "most": MOST_PLACES},
+    )
+    return _passage(connection, collection, row, tuple(Place(*place) for place in places))
+
+
+def passage_by_id(connection: apsw.Connection, collection: str, passage_id: str) -> Passage:
+    """Of any version. Raises UnknownPassage, DeletedDocument."""
+    row = connection.execute(
+        f"SELECT {_PASSAGE} FROM {_STORED} WHERE p.passage_id = ? ORDER BY i.removed_seq IS NOT NULL LIMIT 1",
+        (passage_id,),
+    ).fetchone()
+    if row is None:
+        raise UnknownPassage("There is no such passage in this collection.")
+    if row[-2] is not None:
+        raise DeletedDocument("The document of this passage was deleted; its text is no longer given out.")
+    return _passage(connection, collection, row, ())
+
+
+def _passage(connection: apsw.Connection, collection: str, row: Sequence[Any], also_at: tuple[Place, ...]) -> Passage:
+    (
+        passage_id,
+        document_id,
+        version,
+        is_current,
+        title,
+        uri,
+        headings,
+        page,
+        start,
+        end,
+        metadata,
+        version_key,
+        _,
+        _,
+    ) = row
+    return Passage(
+        passage_id=passage_id,
+        collection=collection,
+        document_id=document_id,
+        version=version,
+        current=bool(is_current),
+        title=title,
+        uri=uri,
+        headings=tuple(json.loads(headings)),
+        page=page,
+        start=start,
+        end=end,
+        text=slice_text(connection, version_key, start, end),
+        metadata=metadata_of(metadata),
+        also_at=also_at,
+    )
+
+
+def indexed(
+    connection: apsw.Connection, indexing_keys: Keys | None, *, dimension: int, with_vectors: bool = True
+) -> IndexedPassages:
+    """The passages of the given indexings, or of all live ones, as an index takes them.
+
+    Raises StoreCorrupt where a vector does not match its checksum.
+    """
+    chosen = (
+        "i.removed_seq IS NULL" if indexing_keys is None else "i.indexing_key IN (SELECT value FROM json_each(:keys))"
+    )
+    column, join = ("t.vector, t.crc32", " JOIN vectors t USING (content_sha)") if with_vectors else ("NULL, NULL", "")
+    rows = connection.execute(
+        f"SELECT p.passage_key, i.indexing_key, p.words, {column} FROM indexings i JOIN passages p USING (indexing_key){join}"
+        f" WHERE {chosen} ORDER BY i.indexing_key, p.passage_key",
+        {"keys": None if indexing_keys is None else json.dumps(indexing_keys.tolist())},
+    ).fetchall()
+    return IndexedPassages(
+        passage_keys=np.array([row[0] for row in rows], np.int64),
+        indexing_keys=np.array([row[1] for row in rows], np.int64),
+        words=[row[2] for row in rows],
+        vectors=_vectors((row[3:] for row in rows), dimension)
+        if with_vectors
+        else np.empty((len(rows), 0), np.float32),
+    )
+
+
+def _vectors(stored: Iterable[Sequence[Any]], dimension: int) -> Vectors:
+    joined = bytearray()
+    for vector, crc32 in stored:
+        if len(vector) != 4 * dimension or zlib.crc32(vector) != crc32:
+            raise StoreCorrupt("A stored vector is damaged. Run `loccit doctor --repair`.")
+        joined += vector
+    return np.frombuffer(joined, "<f4").astype(np.float32, copy=False).reshape(-1, dimension)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Indexings that came and went after some `seq`, as of this one."""
+
+    seq: int
+    added: Keys
+    removed: Keys
+
+
+def changes_since(connection: apsw.Connection, seq: int) -> Changes:
+    added = connection.execute(
+        "SELECT indexing_key FROM indexings WHERE created_seq > ? AND removed_seq IS NULL", (seq,)
+    )
+    removed = connection.execute(
+        "SELECT indexing_key FROM indexings WHERE created_seq <= :seq AND removed_seq > :seq", {"seq": seq}
+    )
+    return Changes(
+        seq=int(connection.execute("SELECT value FROM meta WHERE name = 'seq'").get),
+        added=np.sort(np.fromiter((row[0] for row in added), np.int64)),
+        removed=np.sort(np.fromiter((row[0] for row in removed), np.int64)),
+    )
+
+
+def keys_at(connection: apsw.Connection, seq: int) -> Keys:
+    """The passages that were live at `seq`, as far as they have not been erased since."""
+    rows = connection.execute(
+        "SELECT p.passage_key FROM indexings i JOIN passages p USING (indexing_key)"
+        " WHERE i.created_seq <= :seq AND (i.removed_seq IS NULL OR i.removed_seq > :seq)",
+        {"seq": seq},
+    )
+    return np.fromiter((row[0] for row in rows), np.int64)

@@ -1,0 +1,178 @@
+"""What the store says about documents, versions and their text. Every function reads within the caller's snapshot."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import apsw
+
+from embeddings.corpus.conditions import Condition
+from embeddings.domain import DocumentRecord, Metadata, Span, VersionSummary
+from embeddings.errors import DeletedDocument, UnknownDocument, UnknownVersion
+
+PIECE = 4096
+"""Code points of canonical text a row."""
+
+
+def now_microseconds() -> int:
+    return time.time_ns() // 1000
+
+
+def moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+
+
+def metadata_of(stored: str) -> Metadata:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(stored).items()}
+
+
+def seq(connection: apsw.Connection) -> int:
+    return int(connection.execute("SELECT value FROM meta WHERE name = 'seq'").get)
+
+
+def meta(connection: apsw.Connection, name: str) -> Any:
+    return connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
+
+
+def set_meta(connection: apsw.Connection, name: str, value: str | int) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVersion:
+    version_key: int
+    document_id: str
+    version: int
+    is_current: bool
+    is_deleted: bool
+    title: str | None
+    characters: int
+    media_type: str
+    text_sha: bytes
+    structure_sha: bytes
+    source_sha: bytes
+
+
+_VERSION = """
+    SELECT v.version_key, d.document_id, v.version, v.version_key IS d.current_key, v.deleted_seq IS NOT NULL,
+           v.title, v.characters, v.media_type, v.text_sha, v.structure_sha, v.source_sha
+    FROM documents d JOIN versions v USING (document_key) WHERE d.document_id = :document_id
+"""
+
+
+def find_version(connection: apsw.Connection, document_id: str, version: int | None = None) -> StoredVersion | None:
+    """The given version, or without one the latest, whether deleted or not."""
+    chosen = "" if version is None else " AND v.version = :version"
+    bindings = {"document_id": document_id, "version": version}
+    row = connection.execute(_VERSION + chosen + " ORDER BY v.version DESC LIMIT 1", bindings).fetchone()
+    if row is None:
+        return None
+    names = StoredVersion.__slots__
+    found = dict(zip(names, row, strict=True))
+    return StoredVersion(**{**found, "is_current": bool(found["is_current"]), "is_deleted": bool(found["is_deleted"])})
+
+
+def readable_version(connection: apsw.Connection, document_id: str, version: int | None = None) -> StoredVersion:
+    """Raises UnknownDocument, UnknownVersion, DeletedDocument."""
+    found = find_version(connection, document_id, version)
+    if found is None:
+        if version is None or find_version(connection, document_id) is None:
+            raise UnknownDocument(f"There is no document {document_id!r} in this collection.")
+        raise UnknownVersion(f"Document {document_id!r} has no version {version}.")
+    if found.is_deleted:
+        raise DeletedDocument(f"Document {document_id!r} was deleted; its text is no longer given out.")
+    return found
+
+
+def slice_text(connection: apsw.Connection, version_key: int, start: int, end: int) -> str:
+    """The canonical text between two offsets, clamped; reads only the pieces that it needs."""
+    if start >= end:
+        return ""
+    first, last = start // PIECE, (end - 1) // PIECE
+    rows = connection.execute(
+        "SELECT text FROM texts WHERE version_key = ? AND piece BETWEEN ? AND ? ORDER BY piece",
+        (version_key, first, last),
+    )
+    return "".join(row[0] for row in rows)[start - first * PIECE : end - first * PIECE]
+
+
+_RECORD = """
+    SELECT d.document_id, v.version, v.title, v.uri, v.media_type, v.metadata, v.characters, v.structure, v.source_sha,
+           d.created_at, v.updated_at, v.warnings,
+           (SELECT count(*) FROM passages p JOIN indexings i USING (indexing_key)
+            WHERE i.version_key = v.version_key AND i.removed_seq IS NULL) AS passages
+    FROM documents d JOIN versions v ON v.version_key = d.current_key
+"""
+
+
+def document(connection: apsw.Connection, collection: str, document_id: str) -> DocumentRecord:
+    """Raises UnknownDocument, DeletedDocument."""
+    readable_version(connection, document_id)
+    row = connection.execute(_RECORD + " WHERE d.document_id = ?", (document_id,)).fetchone()
+    return _record(collection, row, _summaries(connection, document_id))
+
+
+def documents(
+    connection: apsw.Connection, collection: str, *, prefix: str, condition: Condition, after: str | None, limit: int
+) -> list[DocumentRecord]:
+    """Live documents whose id begins with `prefix`, by id, those after `after`."""
+    query = _RECORD + (
+        f" WHERE substr(d.document_id, 1, :prefix_length) = :prefix AND d.document_id > :after AND ({condition.sql})"
+        " ORDER BY d.document_id LIMIT :limit"
+    )
+    bindings = {
+        **condition.bindings,
+        "prefix": prefix,
+        "prefix_length": len(prefix),
+        "after": after or "",
+        "limit": limit,
+    }
+    return [_record(collection, row, ()) for row in connection.execute(query, bindings).fetchall()]
+
+
+def _summaries(connection: apsw.Connection, document_id: str) -> tuple[VersionSummary, ...]:
+    rows = connection.execute(
+        "SELECT v.version, v.created_at, v.characters, v.deleted_seq IS NOT NULL FROM versions v"
+        " JOIN documents d USING (document_key) WHERE d.document_id = ? ORDER BY v.version",
+        (document_id,),
+    )
+    return tuple(
+        VersionSummary(version=version, created_at=moment(created), characters=characters, deleted=bool(deleted))
+        for version, created, characters, deleted in rows
+    )
+
+
+def _record(collection: str, row: Any, versions: tuple[VersionSummary, ...]) -> DocumentRecord:
+    (document_id, version, title, uri, media_type, metadata, characters, structure, source_sha,
+     created_at, updated_at, warnings, passages) = row  # fmt: skip
+    pages = json.loads(structure)["pages"]
+    return DocumentRecord(
+        collection=collection,
+        document_id=document_id,
+        version=version,
+        title=title,
+        uri=uri,
+        media_type=media_type,
+        metadata=metadata_of(metadata),
+        characters=characters,
+        passages=passages,
+        pages=None if pages is None else len(pages),
+        sha256=source_sha.hex(),
+        created_at=moment(created_at),
+        updated_at=moment(updated_at),
+        warnings=tuple(json.loads(warnings)),
+        versions=versions,
+    )
+
+
+def stored_structure(
+    connection: apsw.Connection, version_key: int
+) -> tuple[list[tuple[int, int, int, str]], list[Span] | None]:
+    """Headings as (start, end, level, text), and pages."""
+    stored = json.loads(connection.execute("SELECT structure FROM versions WHERE version_key = ?", (version_key,)).get)
+    pages = None if stored["pages"] is None else [Span(*page) for page in stored["pages"]]
+    return [tuple(heading) for heading in stored["headings"]], pages

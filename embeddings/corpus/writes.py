@@ -1,0 +1,238 @@
+"""Changes of a collection. Every function runs within the caller's write transaction and advances `seq` itself."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import apsw
+import numpy as np
+
+from embeddings.corpus.conditions import kind_of
+from embeddings.corpus.records import PIECE, StoredVersion, find_version, meta, set_meta
+from embeddings.domain import Keys, Metadata, Vectors
+from embeddings.ingestion import PreparedDocument, PreparedPassage, passage_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What a write did; the indexings are those that a view has to take in or drop."""
+
+    seq: int
+    version: int
+    created: bool
+    unchanged: bool
+    added: tuple[int, ...] = ()
+    removed: tuple[int, ...] = ()
+
+
+def advance(connection: apsw.Connection) -> int:
+    following = int(meta(connection, "seq")) + 1
+    set_meta(connection, "seq", following)
+    return following
+
+
+def known_vectors(connection: apsw.Connection, content_shas: Iterable[bytes]) -> set[bytes]:
+    wanted = json.dumps([sha.hex() for sha in content_shas])
+    rows = connection.execute(
+        "SELECT content_sha FROM vectors WHERE content_sha IN (SELECT unhex(value) FROM json_each(?))", (wanted,)
+    )
+    return {row[0] for row in rows}
+
+
+def store_vectors(connection: apsw.Connection, vectors: Mapping[bytes, Vectors]) -> None:
+    rows = []
+    for sha, vector in vectors.items():
+        stored = np.ascontiguousarray(vector, "<f4").tobytes()
+        rows.append((sha, stored, zlib.crc32(stored)))
+    connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+
+
+def put_version(
+    connection: apsw.Connection, collection: str, document_id: str, prepared: PreparedDocument, now: int
+) -> Change:
+    """Make the prepared document the current version, or note that it is already."""
+    latest = find_version(connection, document_id)
+    live = latest if latest is not None and latest.is_current else None
+    seq = advance(connection)
+    if live is None or live.structure_sha != prepared.structure_sha:
+        return _put_new(connection, collection, document_id, prepared, seq=seq, live=live, now=now)
+    _replace_description(connection, live.version_key, prepared, now)
+    change = Change(seq=seq, version=live.version, created=False, unchanged=True)
+    if live.title == prepared.title:
+        return change
+    # The title is part of what the encoder reads: the same version is cut and indexed anew under it.
+    removed = remove_indexings(connection, live.version_key, seq)
+    added = add_indexing(connection, collection, document_id, live.version, live.version_key, prepared.passages, seq)
+    return Change(seq=seq, version=live.version, created=False, unchanged=True, added=(added,), removed=removed)
+
+
+def _put_new(
+    connection: apsw.Connection,
+    collection: str,
+    document_id: str,
+    prepared: PreparedDocument,
+    *,
+    seq: int,
+    live: StoredVersion | None,
+    now: int,
+) -> Change:
+    document_key, version = connection.execute(
+        "INSERT INTO documents (document_id, last_version, created_at) VALUES (:id, 1, :now)"
+        " ON CONFLICT (document_id) DO UPDATE SET last_version = last_version + 1,"
+        " created_at = iif(current_key IS NULL, :now, created_at) RETURNING document_key, last_version",
+        {"id": document_id, "now": now},
+    ).fetchone()
+    removed = () if live is None else remove_indexings(connection, live.version_key, seq)
+    version_key = _insert_version(connection, document_key, version, prepared, now)
+    added = add_indexing(connection, collection, document_id, version, version_key, prepared.passages, seq)
+    connection.execute("UPDATE documents SET current_key = ? WHERE document_key = ?", (version_key, document_key))
+    return Change(seq=seq, version=version, created=live is None, unchanged=False, added=(added,), removed=removed)
+
+
+def _insert_version(
+    connection: apsw.Connection, document_key: int, version: int, prepared: PreparedDocument, now: int
+) -> int:
+    source, text = prepared.source, prepared.loaded.text
+    version_key = connection.execute(
+        "INSERT INTO versions (document_key, version, title, uri, media_type, metadata, structure, structure_sha, warnings,"
+        " characters, text_sha, source_sha, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " RETURNING version_key",
+        (document_key, version, prepared.title, source.uri, source.media_type, json.dumps(dict(source.metadata)),
+         prepared.structure, prepared.structure_sha, json.dumps(prepared.loaded.warnings), len(text), prepared.text_sha,
+         prepared.source_sha, now, now),
+    ).get  # fmt: skip
+    pieces = [(version_key, start // PIECE, text[start : start + PIECE]) for start in range(0, len(text), PIECE)]
+    connection.executemany("INSERT INTO texts VALUES (?, ?, ?)", pieces)
+    _insert_fields(connection, version_key, source.metadata)
+    return int(version_key)
+
+
+def _replace_description(connection: apsw.Connection, version_key: int, prepared: PreparedDocument, now: int) -> None:
+    source = prepared.source
+    connection.execute(
+        "UPDATE versions SET title = ?, uri = ?, metadata = ?, updated_at = ? WHERE version_key = ?",
+        (prepared.title, source.uri, json.dumps(dict(source.metadata)), now, version_key),
+    )
+    connection.execute("DELETE FROM fields WHERE version_key = ?", (version_key,))
+    _insert_fields(connection, version_key, source.metadata)
+
+
+def _insert_fields(connection: apsw.Connection, version_key: int, metadata: Metadata) -> None:
+    rows = [
+        (version_key, name, kind_of(value), value)
+        for name, given in metadata.items()
+        for value in (given if isinstance(given, tuple) else (given,))
+    ]
+    connection.executemany("INSERT INTO fields VALUES (?, ?, ?, ?)", rows)
+
+
+def add_indexing(
+    connection: apsw.Connection,
+    collection: str,
+    document_id: str,
+    version: int,
+    version_key: int,
+    passages: Iterable[PreparedPassage],
+    seq: int,
+) -> int:
+    indexing_key = connection.execute(
+        "INSERT INTO indexings (version_key, created_seq) VALUES (?, ?) RETURNING indexing_key", (version_key, seq)
+    ).get
+    rows = (
+        (passage_id(collection, document_id, version, one.chunk.span), indexing_key, one.chunk.span.start, one.chunk.span.end,
+         json.dumps(one.chunk.headings), one.chunk.page, one.text_sha, one.content_sha, one.words)
+        for one in passages
+    )  # fmt: skip
+    connection.executemany(
+        "INSERT INTO passages (passage_id, indexing_key, start, end, headings, page, text_sha, content_sha, words)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    return int(indexing_key)
+
+
+def remove_indexings(connection: apsw.Connection, version_key: int, seq: int) -> tuple[int, ...]:
+    """End the version's passages at `seq`; they stay readable, their vectors go unless a live passage shares them."""
+    rows = connection.execute(
+        "UPDATE indexings SET removed_seq = ? WHERE version_key = ? AND removed_seq IS NULL RETURNING indexing_key",
+        (seq, version_key),
+    ).fetchall()
+    for (indexing_key,) in rows:
+        connection.execute(
+            "DELETE FROM vectors WHERE content_sha IN (SELECT content_sha FROM passages WHERE indexing_key = ?)"
+            " AND NOT EXISTS (SELECT 1 FROM passages p JOIN indexings i USING (indexing_key)"
+            " WHERE p.content_sha = vectors.content_sha AND i.removed_seq IS NULL)",
+            (indexing_key,),
+        )
+    return tuple(row[0] for row in rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    seq: int
+    versions: int
+    passages: int
+    removed: tuple[int, ...]
+    unreferenced: tuple[bytes, ...] = ()
+    """Originals that no version and no waiting job needs any more."""
+
+
+def delete_document(connection: apsw.Connection, live: StoredVersion) -> Deletion:
+    seq = advance(connection)
+    passages = connection.execute(
+        "SELECT count(*) FROM passages p JOIN indexings i USING (indexing_key) WHERE i.version_key = ? AND i.removed_seq IS NULL",
+        (live.version_key,),
+    ).get
+    removed = remove_indexings(connection, live.version_key, seq)
+    document_key = connection.execute(
+        "SELECT document_key FROM documents WHERE document_id = ?", (live.document_id,)
+    ).get
+    connection.execute(
+        "UPDATE versions SET deleted_seq = ? WHERE document_key = ? AND deleted_seq IS NULL", (seq, document_key)
+    )
+    versions = connection.changes()
+    connection.execute("UPDATE documents SET current_key = NULL WHERE document_key = ?", (document_key,))
+    return Deletion(seq=seq, versions=versions, passages=passages, removed=removed)
+
+
+def erase_document(connection: apsw.Connection, document_id: str) -> tuple[bytes, ...]:
+    """Erase text, passages and descriptions of a deleted document; returns the originals that can go too."""
+    document_key = connection.execute("SELECT document_key FROM documents WHERE document_id = ?", (document_id,)).get
+    mine = "SELECT version_key FROM versions WHERE document_key = :document"
+    bindings = {"document": document_key}
+    connection.execute(
+        f"DELETE FROM passages WHERE indexing_key IN (SELECT indexing_key FROM indexings WHERE version_key IN ({mine}))",
+        bindings,
+    )
+    for table in ("texts", "fields", "indexings"):
+        connection.execute(f"DELETE FROM {table} WHERE version_key IN ({mine})", bindings)
+    sources = [
+        row[0] for row in connection.execute("SELECT source_sha FROM versions WHERE document_key = :document", bindings)
+    ]
+    connection.execute(
+        "UPDATE versions SET title = NULL, uri = NULL, metadata = '{}', structure = '{\"headings\": [], \"pages\": null}', warnings = '[]',"
+        " structure_sha = x'', text_sha = x'', source_sha = x'' WHERE document_key = :document",
+        bindings,
+    )
+    still_needed = (
+        "SELECT 1 FROM versions WHERE source_sha = :sha UNION ALL SELECT 1 FROM job_items WHERE source_sha = :sha"
+    )
+    return tuple(
+        sha for sha in set(sources) if sha and connection.execute(still_needed, {"sha": sha}).fetchone() is None
+    )
+
+
+def orphaned_vectors(connection: apsw.Connection) -> int:
+    """Drop vectors that no live passage uses; returns how many."""
+    connection.execute(
+        "DELETE FROM vectors WHERE NOT EXISTS (SELECT 1 FROM passages p JOIN indexings i USING (indexing_key)"
+        " WHERE p.content_sha = vectors.content_sha AND i.removed_seq IS NULL)"
+    )
+    return connection.changes()
+
+
+def keys(indexings: Iterable[int]) -> Keys:
+    return np.array(sorted(indexings), np.int64)

@@ -1,0 +1,143 @@
+"""Files that are whole or absent: written beside, synced, renamed, and the folder synced too."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from embeddings.errors import DiskFull, StoreCorrupt, StoreLocked, StoreReadOnly
+
+UNFINISHED = ".tmp"
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turns what the disk says into what the caller can act on.
+
+    A failed write or sync is never retried on the same file: the kernel may already have dropped the dirty pages
+    (PostgreSQL, "fsyncgate", 2018).
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull("The disk is full. Free some space; what was acknowledged is kept.") from error
+        if error.errno in (errno.EIO, errno.EROFS):
+            raise StoreReadOnly("A write to disk failed. Check the disk, then restart the service.") from error
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, content: bytes | memoryview) -> None:
+    """Write a new file that must not exist, and sync it; on failure nothing of it is left."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            remaining = memoryview(content)
+            while remaining:
+                remaining = remaining[os.write(descriptor, remaining) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: a reader sees the old file or the new one."""
+    unfinished = path.with_name(path.name + UNFINISHED)
+    unfinished.unlink(missing_ok=True)
+    write_synced(unfinished, content)
+    os.rename(unfinished, path)
+    sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True)
+        sync_folder(folder.parent)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left half written."""
+    for path in folder.rglob(f"*{UNFINISHED}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Lease:
+    """The right to write to a data folder; the kernel frees it when the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder / "lease", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise StoreLocked(
+                "Another Loccit process uses this data folder. Stop it, or choose another folder."
+            ) from None
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+class Originals:
+    """The bytes that were handed in, each stored once under its SHA-256."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        make_folder(folder)
+
+    def path(self, sha: bytes) -> Path:
+        name = sha.hex()
+        return self._folder / name[:2] / name
+
+    def add(self, content: bytes) -> bytes:
+        """Store durably; returns the SHA-256."""
+        sha = hashlib.sha256(content).digest()
+        path = self.path(sha)
+        with storage_errors():
+            make_folder(path.parent)
+            if not path.exists():
+                replace_file(path, content)
+        return sha
+
+    def read(self, sha: bytes) -> bytes:
+        """Raises StoreCorrupt where the bytes are gone or no longer match their name."""
+        try:
+            content = self.path(sha).read_bytes()
+        except FileNotFoundError:
+            raise StoreCorrupt("The original of this document is missing from the store.") from None
+        if hashlib.sha256(content).digest() != sha:
+            raise StoreCorrupt("The original of this document is damaged in the store.")
+        return content
+
+    def remove(self, sha: bytes) -> None:
+        path = self.path(sha)
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            sync_folder(path.parent)
+
+    def all(self) -> Iterator[bytes]:
+        for path in self._folder.glob("??/*"):
+            if not path.name.endswith(UNFINISHED):
+                yield bytes.fromhex(path.name)

@@ -1,0 +1,85 @@
+"""Exact search over unit vectors with FAISS.
+
+FAISS is kept on a short leash: indexes are immutable (concurrent add and search crash it), files are written and
+checked by us (`write_index` neither syncs nor reports a failed close), shapes are checked here (FAISS asserts, and under
+`python -O` reads out of bounds).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from embeddings.files import write_synced
+from embeddings.domain import RowNumbers, Rows, Vectors
+from embeddings.errors import IndexUnsound
+
+FILE = "vectors.faiss"
+
+faiss.omp_set_num_threads(1)
+
+
+class FlatIndex:
+    """Inner products against every row; of equal similarities the lower row comes first."""
+
+    def __init__(self, index: faiss.IndexFlat) -> None:
+        self._index = index
+        self._vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
+
+    def search(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
+        self._check(question)
+        k = min(k, self._index.ntotal)
+        if k == 0:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        similarities, rows = self._index.search(question[None, :], k, params=self._parameters(allowed))
+        found = rows[0] >= 0
+        rows, similarities = rows[0][found], similarities[0][found]
+        order = np.lexsort((rows, -similarities))
+        return rows[order], similarities[order]
+
+    def similarities(self, question: Vectors, rows: RowNumbers) -> Vectors:
+        self._check(question)
+        # Summed row by row, so that a similarity does not depend on which rows it is asked for with.
+        result: Vectors = (self._vectors[rows] * question).sum(axis=1, dtype=np.float32)
+        return result
+
+    def save(self, folder: Path) -> None:
+        write_synced(folder / FILE, faiss.serialize_index(self._index).data)
+
+    def _check(self, question: Vectors) -> None:
+        if question.shape != (self._index.d,) or question.dtype != np.float32 or not np.isfinite(question).all():
+            raise ValueError(f"a question must be {self._index.d} finite float32 numbers")
+
+    @staticmethod
+    def _parameters(allowed: Rows | None) -> faiss.SearchParameters | None:
+        if allowed is None:
+            return None
+        bits = np.packbits(allowed.mask, bitorder="little")
+        return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
+
+
+class FlatIndexes:
+    """Makes flat indexes."""
+
+    kind = "faiss-flat"
+
+    def build(self, vectors: Vectors) -> FlatIndex:
+        if vectors.ndim != 2 or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
+            raise ValueError("vectors must be a finite float32 matrix")
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(np.ascontiguousarray(vectors))
+        return FlatIndex(index)
+
+    def load(self, folder: Path, *, rows: int, dimension: int) -> FlatIndex:
+        content = np.fromfile(folder / FILE, dtype=np.uint8)
+        faiss.set_deserialization_vector_byte_limit(max(1, len(content)))
+        try:
+            index = faiss.deserialize_index(content)
+        except RuntimeError as error:
+            raise IndexUnsound("the vector index cannot be read") from error
+        is_expected = isinstance(index, faiss.IndexFlat) and index.metric_type == faiss.METRIC_INNER_PRODUCT
+        if not is_expected or (index.ntotal, index.d) != (rows, dimension):
+            raise IndexUnsound("the vector index is of another kind or size")
+        return FlatIndex(index)

@@ -1,0 +1,120 @@
+"""From the bytes of a document to passages that are ready to be encoded and stored."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from embeddings.chunking import chunk, encoded_text, title_of
+from embeddings.domain import Chunk, Heading, LoadedDocument, Source, Span
+from embeddings.errors import UnsupportedMediaType
+from embeddings.ports import Loader, Tokenizer
+from embeddings.text import words
+
+CUT = "1"
+"""Changes when documents would be cut or analysed differently: stored passages are then made anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedPassage:
+    chunk: Chunk
+    encoded: str
+    """What the encoder reads."""
+    words: str
+    text_sha: bytes
+    content_sha: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedDocument:
+    source: Source
+    source_sha: bytes
+    loaded: LoadedDocument
+    title: str | None
+    structure: str
+    structure_sha: bytes
+    text_sha: bytes
+    passages: tuple[PreparedPassage, ...]
+
+
+def sha(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def passage_id(collection: str, document_id: str, version: int, span: Span) -> str:
+    """The same place always has the same id."""
+    place = "\0".join([collection, document_id, str(version), str(span.start), str(span.end)])
+    return base64.b32encode(sha(place)[:15]).decode("ascii").lower()
+
+
+def structure_of(loaded: LoadedDocument) -> str:
+    headings = [(one.span.start, one.span.end, one.level, one.text) for one in loaded.headings]
+    pages = None if loaded.pages is None else [(page.start, page.end) for page in loaded.pages]
+    return json.dumps({"headings": headings, "pages": pages}, ensure_ascii=False)
+
+
+def restore(text: str, structure: str) -> LoadedDocument:
+    """What `structure_of` was made from."""
+    stored = json.loads(structure)
+    pages = stored["pages"]
+    return LoadedDocument(
+        text=text,
+        headings=tuple(Heading(Span(start, end), level, heading) for start, end, level, heading in stored["headings"]),
+        pages=None if pages is None else tuple(Span(*page) for page in pages),
+    )
+
+
+class Ingestion:
+    """Loads and cuts documents. Holds no state: safe to call from many threads."""
+
+    def __init__(self, loaders: Iterable[Loader], tokenizer: Tokenizer) -> None:
+        self._loaders = {media_type: loader for loader in loaders for media_type in loader.media_types}
+        self._tokenizer = tokenizer
+
+    @property
+    def media_types(self) -> list[str]:
+        return sorted(self._loaders)
+
+    def prepare(self, source: Source) -> PreparedDocument:
+        """Raises InvalidText, UnsupportedMediaType."""
+        loader = self._loaders.get(source.media_type)
+        if loader is None:
+            supported = ", ".join(self.media_types)
+            raise UnsupportedMediaType(
+                f"Documents of type {source.media_type!r} cannot be read. Supported: {supported}."
+            )
+        loaded = loader.load(source)
+        title = title_of(loaded, source.title)
+        structure = structure_of(loaded)
+        return PreparedDocument(
+            source=source,
+            source_sha=hashlib.sha256(source.content).digest(),
+            loaded=loaded,
+            title=title,
+            structure=structure,
+            structure_sha=sha(structure + "\0" + loaded.text),
+            text_sha=sha(loaded.text),
+            passages=self.cut(loaded, title),
+        )
+
+    def cut(self, loaded: LoadedDocument, title: str | None) -> tuple[PreparedPassage, ...]:
+        return tuple(map(_prepared, chunk(loaded, self._tokenizer, title=title)))
+
+
+def _prepared(chunk: Chunk) -> PreparedPassage:
+    encoded = encoded_text(chunk)
+    return PreparedPassage(
+        chunk=chunk,
+        encoded=encoded,
+        words=" ".join(words(encoded)),
+        text_sha=sha(chunk.text)[:16],
+        content_sha=sha(encoded)[:16],
+    )
+
+
+def passages_missing(passages: Sequence[PreparedPassage], known: set[bytes]) -> dict[bytes, str]:
+    """What still has to be encoded, each text once, by the SHA of its content."""
+    return {one.content_sha: one.encoded for one in passages if one.content_sha not in known}

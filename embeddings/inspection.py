@@ -1,0 +1,145 @@
+"""Does the store still hold what it acknowledged, and do its caches agree with it? Looks at every byte; repairs what can be."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from embeddings.checkpoints import Checkpoints, keys_digest
+from embeddings.collection import Parts
+from embeddings.corpus import passages, records
+from embeddings.corpus.database import Database
+from embeddings.errors import IndexUnsound, StoreCorrupt
+from embeddings.files import Lease, Originals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    name: str
+    ok: bool
+    detail: str
+    repaired: bool = False
+
+
+def inspect(folder: Path, parts: Parts, *, repair: bool = False) -> Iterator[Finding]:
+    """Findings of the registry, then of each collection in turn. Raises StoreLocked while a service runs there."""
+    lease = Lease(folder)
+    try:
+        if not (folder / "system.db").exists():
+            yield Finding(name="store", ok=True, detail="nothing stored yet")
+            return
+        system = Database(folder / "system.db", schema="system")
+        with system.reading() as connection:
+            registered = dict(connection.execute("SELECT name, folder FROM collections ORDER BY name").fetchall())
+        yield _integrity("registry", system)
+        system.close()
+        for name, place in registered.items():
+            yield from _collection(name, folder / "collections" / place, parts, repair=repair)
+    finally:
+        lease.release()
+
+
+def _collection(name: str, folder: Path, parts: Parts, *, repair: bool) -> Iterator[Finding]:
+    try:
+        database = Database(folder / "collection.db", schema="collection")
+    except StoreCorrupt as error:
+        yield Finding(name=f"{name}: store", ok=False, detail=str(error))
+        return
+    try:
+        yield _integrity(f"{name}: store", database)
+        yield _texts(f"{name}: texts and passages", database)
+        yield _originals(f"{name}: originals", database, Originals(folder / "originals"))
+        yield _vectors(f"{name}: vectors", database, repair=repair)
+        yield _index(f"{name}: index", database, folder / "index", parts, repair=repair)
+    finally:
+        database.close()
+
+
+def _integrity(name: str, database: Database) -> Finding:
+    problems = database.integrity_problems()
+    return Finding(name=name, ok=not problems, detail="; ".join(problems[:3]) or "every page is sound")
+
+
+def _texts(name: str, database: Database) -> Finding:
+    """Every readable version has its text, and every live passage stands in it as it was cut."""
+    damaged, checked = [], 0
+    with database.reading() as connection:
+        versions = connection.execute(
+            "SELECT v.version_key, d.document_id, v.version, v.characters, v.text_sha FROM versions v"
+            " JOIN documents d USING (document_key) WHERE v.text_sha <> x''"
+        ).fetchall()
+        for version_key, document_id, version, characters, text_sha in versions:
+            text = records.slice_text(connection, version_key, 0, characters)
+            checked += 1
+            if hashlib.sha256(text.encode()).digest() != text_sha or not _passages_stand(connection, version_key, text):
+                damaged.append(f"{document_id} version {version}")
+    detail = f"damaged: {', '.join(damaged[:5])}" if damaged else f"{checked} versions, each passage where it should be"
+    return Finding(name=name, ok=not damaged, detail=detail)
+
+
+def _passages_stand(connection: apsw.Connection, version_key: int, text: str) -> bool:
+    rows = connection.execute(
+        "SELECT p.start, p.end, p.text_sha FROM passages p JOIN indexings i USING (indexing_key) WHERE i.version_key = ?",
+        (version_key,),
+    )
+    return all(hashlib.sha256(text[start:end].encode()).digest()[:16] == text_sha for start, end, text_sha in rows)
+
+
+def _originals(name: str, database: Database, originals: Originals) -> Finding:
+    with database.reading() as connection:
+        wanted = [row[0] for row in connection.execute("SELECT DISTINCT source_sha FROM versions WHERE source_sha <> x''")]
+    damaged = 0
+    for sha in wanted:
+        try:
+            originals.read(sha)
+        except StoreCorrupt:
+            damaged += 1
+    detail = f"{damaged} of {len(wanted)} missing or damaged; put these documents again" if damaged else f"{len(wanted)} originals"
+    return Finding(name=name, ok=not damaged, detail=detail)
+
+
+def _vectors(name: str, database: Database, *, repair: bool) -> Finding:
+    """Damaged or missing vectors are mended by making all passages anew when the collection is opened next."""
+    with database.reading() as connection:
+        stored = connection.execute("SELECT content_sha, vector, crc32 FROM vectors")
+        sound = {sha for sha, vector, crc32 in stored if zlib.crc32(vector) == crc32}
+        live = connection.execute(
+            "SELECT DISTINCT p.content_sha FROM passages p JOIN indexings i USING (indexing_key) WHERE i.removed_seq IS NULL"
+        )
+        wanted = {row[0] for row in live}
+    missing = len(wanted - sound)
+    if missing and repair:
+        with database.writing() as connection:
+            records.set_meta(connection, "fingerprint", "")
+    detail = f"{missing} of {len(wanted)} missing or damaged" if missing else f"{len(wanted)} vectors, each with its checksum"
+    return Finding(name=name, ok=not missing, detail=detail, repaired=bool(missing) and repair)
+
+
+def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair: bool) -> Finding:
+    """The current generation is only a cache: where it is unsound it is thrown away and made again at the next start."""
+    checkpoints = Checkpoints(
+        folder=folder,
+        fingerprint=parts.fingerprint,
+        dimension=parts.encoder.dimension,
+        vectors=parts.vectors,
+        words=parts.words,
+    )
+    names = checkpoints.names() if folder.is_dir() else []
+    if not names:
+        return Finding(name=name, ok=True, detail="none on disk; it is made from the store when needed")
+    try:
+        generation = checkpoints.load(names[0])
+        with database.reading() as connection:
+            if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(generation.segment.passage_keys):
+                raise IndexUnsound("it holds other passages than the store")
+    except IndexUnsound as doubt:
+        if repair:
+            shutil.rmtree(folder)
+        return Finding(name=name, ok=False, detail=str(doubt), repaired=repair)
+    return Finding(name=name, ok=True, detail=f"{len(generation.segment)} passages at seq {generation.seq}")

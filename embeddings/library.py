@@ -1,0 +1,205 @@
+"""All collections of one data folder.
+
+    lease               held by the one process that may write here
+    system.db           the registry of collections, which job belongs where
+    collections/<id>/   one folder each: collection.db, originals/, index/
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from embeddings.collection import Collection, Parts
+from embeddings.corpus.database import Database
+from embeddings.corpus.records import now_microseconds
+from embeddings.domain import CollectionInfo
+from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, UnknownCollection
+from embeddings.files import UNFINISHED, Lease, make_folder, remove_unfinished, sync_folder
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_INTERVAL_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    ok: bool
+    detail: str
+
+
+class Library:
+    """Opens every collection at start. One that fails its checks is quarantined, and the others serve.
+
+    Raises StoreLocked where another process holds the folder.
+    """
+
+    def __init__(self, folder: Path, parts: Parts, *, free_disk_floor_bytes: int = 500_000_000) -> None:
+        self._folder = folder
+        self._parts = parts
+        self._free_disk_floor = free_disk_floor_bytes
+        make_folder(folder)
+        self._lease = Lease(folder)
+        make_folder(folder / "collections")
+        self.system = Database(folder / "system.db", schema="system")
+        self._lock = threading.RLock()
+        self._collections: dict[str, Collection] = {}
+        self._quarantined: dict[str, str] = {}
+        self._closing = threading.Event()
+        self._maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
+        self._remove_unregistered()
+        for name, place in self._registered().items():
+            self._open(name, place)
+        self._timer = threading.Thread(target=self._checkpoint_regularly, name="checkpoint timer", daemon=True)
+        self._timer.start()
+
+    def _registered(self) -> dict[str, str]:
+        with self.system.reading() as connection:
+            return dict(connection.execute("SELECT name, folder FROM collections ORDER BY name").fetchall())
+
+    def _place(self, folder: str) -> Path:
+        return self._folder / "collections" / folder
+
+    def _open(self, name: str, folder: str) -> None:
+        try:
+            self._collections[name] = Collection(name, self._place(folder), self._parts, self)
+        except StoreCorrupt as error:
+            logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
+            self._quarantined[name] = str(error)
+
+    def _remove_unregistered(self) -> None:
+        """Folders of collections whose making or deleting was cut short."""
+        known = set(self._registered().values())
+        remove_unfinished(self._folder / "collections")
+        for path in (self._folder / "collections").iterdir():
+            if path.name not in known:
+                shutil.rmtree(path, ignore_errors=True)
+
+    # Collections
+
+    def collections(self) -> list[CollectionInfo]:
+        with self._lock:
+            found = list(self._collections.values())
+        return sorted((collection.info() for collection in found), key=lambda info: info.collection)
+
+    def collection(self, name: str) -> Collection:
+        """Raises UnknownCollection, StoreCorrupt."""
+        with self._lock:
+            if name in self._quarantined:
+                raise StoreCorrupt(f"The collection {name!r} is damaged. {self._quarantined[name]}")
+            if name not in self._collections:
+                raise UnknownCollection(f"There is no collection {name!r}. Make it with PUT /v1/collections/{name}.")
+            return self._collections[name]
+
+    def create(self, name: str, *, title: str | None = None) -> tuple[CollectionInfo, bool]:
+        """The collection, and whether it was made now; one that exists gets the title, if one is given."""
+        with self._lock:
+            made = name not in self._collections
+            if made:
+                self._make(name)
+            collection = self.collection(name)
+            if title is not None:
+                collection.set_title(title)
+            return collection.info(), made
+
+    def _make(self, name: str) -> None:
+        if name in self._quarantined:
+            self.collection(name)
+        folder = secrets.token_hex(8)
+        collection = Collection(name, self._place(folder), self._parts, self)
+        with self.system.writing() as connection:
+            connection.execute("INSERT INTO collections VALUES (?, ?, ?)", (name, folder, now_microseconds()))
+        self._collections[name] = collection
+
+    def delete(self, name: str) -> None:
+        """Raises UnknownCollection."""
+        with self._lock:
+            folder = self._registered().get(name)
+            if folder is None:
+                raise UnknownCollection(f"There is no collection {name!r}.")
+            with self.system.writing() as connection:
+                connection.execute("DELETE FROM collections WHERE name = ?", (name,))
+                connection.execute("DELETE FROM jobs WHERE collection = ?", (name,))
+            self._quarantined.pop(name, None)
+            self._collections.pop(name, None)
+        doomed = self._place(folder + UNFINISHED)
+        os.rename(self._place(folder), doomed)
+        sync_folder(doomed.parent)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    @property
+    def seq(self) -> int:
+        """The highest of all collections."""
+        with self._lock:
+            return max((collection.seq for collection in self._collections.values()), default=0)
+
+    def is_marked(self, name: str) -> bool:
+        """Whether something that is done once has been done."""
+        with self.system.reading() as connection:
+            return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM marks WHERE name = ?)", (name,)).get)
+
+    def mark(self, name: str) -> None:
+        with self.system.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO marks VALUES (?)", (name,))
+
+    # Upkeep
+
+    def require_space(self, upload_bytes: int) -> None:
+        """Raises DiskFull while there is still room for what is already in the store to go on working."""
+        free = shutil.disk_usage(self._folder).free
+        if free < max(self._free_disk_floor, 2 * upload_bytes):
+            raise DiskFull(f"Only {free // 1_000_000} MB are free on the disk; nothing new is taken. Free some space.")
+
+    def tend(self, collection: Collection) -> None:
+        """Checkpoint in the background when the collection's tail has grown long."""
+        if collection.live.is_checkpoint_due and not self._closing.is_set():
+            self._maintenance.submit(self._checkpoint, collection, only_if_due=True)
+
+    def _checkpoint(self, collection: Collection, *, only_if_due: bool) -> None:
+        try:
+            if collection.live.is_checkpoint_due or (collection.live.is_dirty and not only_if_due):
+                collection.live.checkpoint()
+        except (LoccitError, OSError) as error:
+            logger.error("checkpoint failed", extra={"collection": collection.name, "reason": str(error)})
+
+    def _checkpoint_regularly(self) -> None:
+        while not self._closing.wait(CHECKPOINT_INTERVAL_SECONDS):
+            with self._lock:
+                collections = list(self._collections.values())
+            for collection in collections:
+                self._maintenance.submit(self._checkpoint, collection, only_if_due=False)
+
+    def checks(self) -> dict[str, Check]:
+        with self._lock:
+            collections, quarantined = list(self._collections.values()), list(self._quarantined)
+        stuck = [one.name for one in collections if not one.database.is_writable]
+        free = shutil.disk_usage(self._folder).free
+        return {
+            "store": Check(
+                ok=not quarantined and not stuck,
+                detail=_listed("quarantined", quarantined) or _listed("read-only until a restart", stuck) or f"{len(collections)} collections",
+            ),
+            "index": Check(ok=True, detail=f"{sum(one.live.current.passages for one in collections)} passages"),
+            "disk": Check(ok=free >= self._free_disk_floor, detail=f"{free // 1_000_000} MB free"),
+        }
+
+    def close(self) -> None:
+        """Checkpoint, close the databases and give up the lease."""
+        self._closing.set()
+        self._maintenance.shutdown(wait=True)
+        with self._lock:
+            for collection in self._collections.values():
+                collection.close()
+            self._collections.clear()
+        self.system.close()
+        self._lease.release()
+
+
+def _listed(what: str, names: list[str]) -> str:
+    return f"{what}: {', '.join(names)}" if names else ""

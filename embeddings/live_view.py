@@ -1,0 +1,120 @@
+"""The view that searches see: recovered at start, replaced after each write, checkpointed to disk now and then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+
+import apsw
+
+
+from embeddings.checkpoints import Checkpoints, keys_digest
+from embeddings.corpus import passages, records
+from embeddings.corpus.database import Database
+from embeddings.errors import DiskFull, IndexUnsound, SequenceNotReached, StoreReadOnly
+from embeddings.views import View, base_view, empty_view
+
+logger = logging.getLogger(__name__)
+
+TAIL_ROWS = 5_000
+TAIL_SHARE = 0.05
+REMOVED_SHARE = 0.2
+
+
+class LiveView:
+    """Readers take `current` once and keep it; the one writer replaces it. Nobody waits for a checkpoint."""
+
+    def __init__(self, database: Database, checkpoints: Checkpoints) -> None:
+        self._database = database
+        self._checkpoints = checkpoints
+        self._publishing = threading.Lock()
+        self._writing_generation = threading.Lock()
+        self._advanced = threading.Condition()
+        self._view = self._recovered()
+
+    @property
+    def current(self) -> View:
+        return self._view
+
+    def follow(self) -> None:
+        """Take in every write that the store has and the view has not."""
+        with self._publishing, self._database.reading() as connection:
+            self._publish(self._caught_up(connection, self._view))
+
+    def wait_for(self, seq: int, timeout_seconds: float) -> None:
+        """Raises SequenceNotReached."""
+        with self._advanced:
+            if not self._advanced.wait_for(lambda: self._view.seq >= seq, timeout_seconds):
+                raise SequenceNotReached(
+                    f"The collection is at seq {self._view.seq}; {seq} did not arrive in {timeout_seconds:g} s. Try again later."
+                )
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        view = self._view
+        base_rows = 0 if view.base is None else len(view.base)
+        return view.tail_rows > max(TAIL_ROWS, TAIL_SHARE * base_rows) or view.removed > max(
+            TAIL_ROWS, REMOVED_SHARE * (view.passages + view.removed)
+        )
+
+    @property
+    def is_dirty(self) -> bool:
+        return bool(self._view.tail_rows or self._view.removed)
+
+    def checkpoint(self) -> None:
+        """Write a generation of what the store holds now, and serve from it, with what was written meanwhile as the tail."""
+        with self._writing_generation:
+            base = self._rebuilt()
+            with self._publishing, self._database.reading() as connection:
+                self._publish(self._caught_up(connection, base))
+
+    def forget_older_generations(self) -> None:
+        self._checkpoints.remove_older(keep=1)
+
+    def _publish(self, view: View) -> None:
+        with self._advanced:
+            self._view = view
+            self._advanced.notify_all()
+
+    def _recovered(self) -> View:
+        """From the newest generation that is sound, brought up to date from the store; else from the store alone."""
+        for name in self._checkpoints.names():
+            try:
+                return self._loaded(name)
+            except IndexUnsound as doubt:
+                logger.warning("index generation rejected", extra={"reason": str(doubt)})
+        with self._database.reading() as connection:
+            if not len(passages.keys_at(connection, records.seq(connection))):
+                return empty_view(records.seq(connection))
+        return self._rebuilt()
+
+    def _loaded(self, name: str) -> View:
+        generation = self._checkpoints.load(name)
+        with self._database.reading() as connection:
+            if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(
+                generation.segment.passage_keys
+            ):
+                raise IndexUnsound("the index and the store differ")
+            return self._caught_up(connection, base_view(generation.seq, generation.segment, generation.words))
+
+    def _rebuilt(self) -> View:
+        with self._database.reading() as connection:
+            seq = records.seq(connection)
+            live = passages.indexed(connection, None, dimension=self._checkpoints.dimension)
+        try:
+            generation = self._checkpoints.write(live, seq)
+        except (DiskFull, StoreReadOnly) as error:
+            logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
+            return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
+        return base_view(seq, generation.segment, generation.words)
+
+    def _caught_up(self, connection: apsw.Connection, view: View) -> View:
+        changes = passages.changes_since(connection, view.seq)
+        dimension = self._checkpoints.dimension
+        return view.after(
+            changes.seq,
+            added=passages.indexed(connection, changes.added, dimension=dimension),
+            removed=passages.indexed(connection, changes.removed, dimension=dimension, with_vectors=False),
+            indexes=self._checkpoints.vectors,
+        )

@@ -1,0 +1,191 @@
+"""From a question to ranked passages: dense and word candidates under one filter, scored exactly, fused, repeats joined."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import apsw
+
+from embeddings import bm25, fusion
+from embeddings.corpus import passages as stored
+from embeddings.corpus.conditions import Condition, condition
+from embeddings.corpus.database import Database
+from embeddings.domain import Hit, Keys, Scores, SearchResult, Vectors
+from embeddings.filters import Filter
+from embeddings.ports import Encoder
+from embeddings.text import content_words
+from embeddings.views import View
+
+DEPTH = 100
+"""Candidates of each kind; four times as many while repeats or a cap leave too few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    question: str
+    top_k: int
+    filter: Filter | None = None
+    max_per_document: int | None = None
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    timings_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + (time.perf_counter() - started) * 1000, 3)
+
+
+def search(query: Query, view: View, database: Database, encoder: Encoder, collection: str) -> SearchResult:
+    """Search one immutable view. What was deleted since the view was made drops out when the store is read."""
+    watch = Stopwatch()
+    with watch.stage("total"):
+        with watch.stage("encode"):
+            vector = encoder.encode_questions([query.question])[0]
+        with watch.stage("search"), database.reading() as connection:
+            found = _Search(query, view, connection, collection, vector).run()
+    return SearchResult(
+        hits=found.hits,
+        seq=view.seq,
+        live_passages=view.passages,
+        allowed_passages=found.allowed_passages,
+        timings_ms=watch.timings_ms,
+        explain=found.explain if query.explain else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """The passages worth ranking, by key, with every score of each."""
+
+    similarity: Mapping[int, float]
+    bm25: Mapping[int, float]
+    fused: Mapping[int, float]
+    stored: Mapping[int, stored.Candidate]
+    are_all: bool
+    """No passage beyond these can come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    hits: tuple[Hit, ...]
+    allowed_passages: int
+    explain: Mapping[str, object]
+
+
+class _Search:
+    """One query over one view and one snapshot of the store."""
+
+    def __init__(self, query: Query, view: View, connection: apsw.Connection, collection: str, vector: Vectors) -> None:
+        self._query = query
+        self._view = view
+        self._connection = connection
+        self._collection = collection
+        self._vector = vector
+        self._words = list(dict.fromkeys(content_words(query.question)))
+        self._condition: Condition = condition(query.filter)
+        self._allowed: Keys | None = None
+        if query.filter is not None:
+            self._allowed = stored.allowed_indexings(connection, view.seq, self._condition)
+
+    def run(self) -> _Found:
+        depth = DEPTH
+        candidates = self._candidates(depth)
+        chosen = self._chosen(candidates)
+        while len(chosen) < self._query.top_k and not candidates.are_all:
+            depth *= 4
+            candidates = self._candidates(depth)
+            chosen = self._chosen(candidates)
+        hits = tuple(self._hit(key, candidates) for key in chosen)
+        return _Found(hits=hits, allowed_passages=self._count_allowed(), explain=self._explain(candidates, chosen))
+
+    def _count_allowed(self) -> int:
+        return self._view.passages if self._allowed is None else stored.count_passages(self._connection, self._allowed)
+
+    def _candidates(self, depth: int) -> Candidates:
+        similarity, are_all = self._gather(depth)
+        known = stored.candidates(self._connection, self._view.seq, similarity)
+        similarity = {key: similarity[key] for key in known}
+        statistics = self._view.statistics(self._words)
+        words = {key: bm25.score(self._words, candidate.words.split(), statistics) for key, candidate in known.items()}
+        fused = fusion.fuse(similarity, words)
+        return Candidates(similarity=similarity, bm25=words, fused=fused, stored=known, are_all=are_all)
+
+    def _gather(self, depth: int) -> tuple[dict[int, float], bool]:
+        """The best `depth` passages by similarity and about as many by words, with their similarities."""
+        nearest: dict[int, float] = {}
+        similarity: dict[int, float] = {}
+        are_all = True
+        for segment in self._view.segments:
+            rows = segment.rows(self._allowed)
+            near, _ = segment.vectors.search(self._vector, depth, rows)
+            worded = segment.words.candidates(self._words, depth, rows)
+            are_all = are_all and len(near) < depth
+            nearest.update(
+                zip(
+                    segment.passage_keys[near].tolist(),
+                    segment.vectors.similarities(self._vector, near).tolist(),
+                    strict=True,
+                )
+            )
+            similarity.update(
+                zip(
+                    segment.passage_keys[worded].tolist(),
+                    segment.vectors.similarities(self._vector, worded).tolist(),
+                    strict=True,
+                )
+            )
+        best = sorted(nearest, key=lambda key: (-nearest[key], key))[:depth]
+        return {**similarity, **{key: nearest[key] for key in best}}, are_all
+
+    def _chosen(self, candidates: Candidates) -> list[int]:
+        """The first `top_k` by fused score, each text once, at most `max_per_document` of a document."""
+        chosen: list[int] = []
+        texts: set[bytes] = set()
+        of_document: Counter[int] = Counter()
+        cap = self._query.max_per_document or self._query.top_k
+        for key in sorted(candidates.fused, key=lambda key: (-candidates.fused[key], key)):
+            candidate = candidates.stored[key]
+            if candidate.text_sha in texts or of_document[candidate.document_key] == cap:
+                continue
+            texts.add(candidate.text_sha)
+            of_document[candidate.document_key] += 1
+            chosen.append(key)
+            if len(chosen) == self._query.top_k:
+                break
+        return chosen
+
+    def _hit(self, key: int, candidates: Candidates) -> Hit:
+        passage = stored.passage(self._connection, self._collection, key, seq=self._view.seq, condition=self._condition)
+        scores = Scores(
+            similarity=round(candidates.similarity[key], 6),
+            bm25=round(candidates.bm25[key], 6),
+            fused=round(candidates.fused[key], 6),
+        )
+        return Hit(passage=passage, scores=scores)
+
+    def _explain(self, candidates: Candidates, chosen: list[int]) -> Mapping[str, object]:
+        similarity, words = fusion.ranks(candidates.similarity), fusion.ranks(candidates.bm25)
+        statistics = self._view.statistics(self._words)
+        return {
+            "words": {word: round(statistics.idf(word), 4) for word in self._words},
+            "passages": {"live": self._view.passages, "allowed": self._count_allowed()},
+            "candidates": len(candidates.fused),
+            "fusion": fusion.DESCRIPTION,
+            "ranked": [
+                {
+                    "similarity": {"rank": similarity[key], "score": round(candidates.similarity[key], 6)},
+                    "bm25": {"rank": words[key], "score": round(candidates.bm25[key], 6)},
+                    "fused": round(candidates.fused[key], 6),
+                }
+                for key in chosen
+            ],
+        }

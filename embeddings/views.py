@@ -1,0 +1,213 @@
+"""An immutable picture of a collection's live passages: what one search sees, whatever is written meanwhile.
+
+A view is a base (an index on disk, write-once) and a tail of small segments in memory, newest last. A write makes a new
+view that shares all it can with the old one; readers hold the view that they began with, and no one waits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embeddings.bm25 import WordStatistics
+from embeddings.domain import Keys, Rows, Vectors
+from embeddings.postings import MemoryWordIndex
+from embeddings.ports import VectorIndex, VectorIndexes, WordIndex
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class IndexedPassages:
+    """Passages as an index takes them, those of an indexing side by side, in ascending order of its key."""
+
+    passage_keys: Keys
+    indexing_keys: Keys
+    words: Sequence[str]
+    vectors: Vectors
+
+    def __len__(self) -> int:
+        return len(self.passage_keys)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Segment:
+    """Two indexes over the same rows, and which of the rows are still live."""
+
+    passage_keys: Keys
+    indexing_keys: Keys
+    """Ascending, so that the rows of an indexing lie side by side."""
+    vectors: VectorIndex
+    words: WordIndex
+    live: NDArray[np.bool_] | None = None
+    """None: all of them."""
+    removed: frozenset[int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.passage_keys)
+
+    def without(self, indexing_key: int) -> Segment:
+        first, last = np.searchsorted(self.indexing_keys, [indexing_key, indexing_key + 1])
+        if first == last or indexing_key in self.removed:
+            return self
+        live = np.ones(len(self), np.bool_) if self.live is None else self.live.copy()
+        live[first:last] = False
+        return replace(self, live=live, removed=self.removed | {indexing_key})
+
+    def rows(self, allowed: Keys | None) -> Rows | None:
+        """The live rows whose indexing is among the allowed ones (ascending); None means all rows."""
+        if allowed is None:
+            if self.live is None:
+                return None
+            return Rows(mask=self.live, indexing_keys=np.array(sorted(self.removed), np.int64), is_inclusive=False)
+        mask = np.isin(self.indexing_keys, allowed)
+        if self.live is not None:
+            mask &= self.live
+        inside, everyone = np.unique(self.indexing_keys[mask]), np.unique(self.indexing_keys)
+        if 2 * len(inside) <= len(everyone):
+            return Rows(mask=mask, indexing_keys=inside, is_inclusive=True)
+        return Rows(mask=mask, indexing_keys=np.setdiff1d(everyone, inside), is_inclusive=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TailSegment:
+    """A segment in memory, with what it was made of, so that small ones can be joined into larger ones."""
+
+    segment: Segment
+    source: IndexedPassages
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class View:
+    seq: int
+    passages: int
+    """Live ones."""
+    words: int
+    """Of all live passages together."""
+    base: Segment | None
+    tail: tuple[TailSegment, ...]
+    removed_words: tuple[Counter[str], ...]
+    """Document frequencies of passages that are still in a segment but no longer live."""
+
+    @property
+    def segments(self) -> list[Segment]:
+        base = [] if self.base is None else [self.base]
+        return [*base, *(one.segment for one in self.tail)]
+
+    @property
+    def removed(self) -> int:
+        """Rows in segments that are no longer live."""
+        return sum(len(segment) for segment in self.segments) - self.passages
+
+    @property
+    def tail_rows(self) -> int:
+        return sum(len(one.source) for one in self.tail)
+
+    def statistics(self, words: Sequence[str]) -> WordStatistics:
+        return WordStatistics(
+            passages=self.passages,
+            mean_length=self.words / self.passages if self.passages else 0.0,
+            document_frequency={word: self._document_frequency(word) for word in words},
+        )
+
+    def _document_frequency(self, word: str) -> int:
+        held = sum(segment.words.document_frequency(word) for segment in self.segments)
+        return held - sum(counter[word] for counter in self.removed_words)
+
+    def after(
+        self, seq: int, *, added: IndexedPassages | None, removed: IndexedPassages | None, indexes: VectorIndexes
+    ) -> View:
+        """The view once a write is done; `removed` holds whole indexings."""
+        view = self if removed is None or not len(removed) else self._without(removed)
+        if added is not None and len(added):
+            view = view._with(added, indexes)
+        return replace(view, seq=seq)
+
+    def _with(self, added: IndexedPassages, indexes: VectorIndexes) -> View:
+        return replace(
+            self,
+            passages=self.passages + len(added),
+            words=self.words + sum(map(_length, added.words)),
+            tail=_joined((*self.tail, _tail_segment(added, indexes)), indexes),
+        )
+
+    def _without(self, removed: IndexedPassages) -> View:
+        keys = np.unique(removed.indexing_keys).tolist()
+        base, tail = self.base, self.tail
+        for key in keys:
+            base = None if base is None else base.without(key)
+            tail = tuple(replace(one, segment=one.segment.without(key)) for one in tail)
+        return replace(
+            self,
+            passages=self.passages - len(removed),
+            words=self.words - sum(map(_length, removed.words)),
+            base=base,
+            tail=tail,
+            removed_words=_joined_counters((*self.removed_words, _frequencies(removed.words))),
+        )
+
+
+def base_view(seq: int, segment: Segment, words: int) -> View:
+    """A view of one whole segment, everything in it live; `words` counts those of all its passages."""
+    return View(seq=seq, passages=len(segment), words=words, base=segment, tail=(), removed_words=())
+
+
+def empty_view(seq: int) -> View:
+    return View(seq=seq, passages=0, words=0, base=None, tail=(), removed_words=())
+
+
+def _length(words: str) -> int:
+    return words.count(" ") + 1 if words else 0
+
+
+def count_words(words: Sequence[str]) -> int:
+    return sum(map(_length, words))
+
+
+def _frequencies(words: Sequence[str]) -> Counter[str]:
+    counter: Counter[str] = Counter()
+    for listed in words:
+        counter.update(set(listed.split()))
+    return counter
+
+
+def _tail_segment(source: IndexedPassages, indexes: VectorIndexes) -> TailSegment:
+    segment = Segment(
+        passage_keys=source.passage_keys,
+        indexing_keys=source.indexing_keys,
+        vectors=indexes.build(source.vectors),
+        words=MemoryWordIndex(source.words),
+    )
+    return TailSegment(segment=segment, source=source)
+
+
+def _joined(tail: tuple[TailSegment, ...], indexes: VectorIndexes) -> tuple[TailSegment, ...]:
+    """Join the newest segments while the older is not four times as large: each row is copied a logarithmic number of times."""
+    while len(tail) > 1 and len(tail[-2].source) < 4 * len(tail[-1].source):
+        older, newer = tail[-2], tail[-1]
+        joined = _tail_segment(_concatenated(older.source, newer.source), indexes)
+        segment = joined.segment
+        for key in older.segment.removed | newer.segment.removed:
+            segment = segment.without(key)
+        tail = (*tail[:-2], replace(joined, segment=segment))
+    return tail
+
+
+def _concatenated(older: IndexedPassages, newer: IndexedPassages) -> IndexedPassages:
+    indexing_keys = np.concatenate([older.indexing_keys, newer.indexing_keys])
+    order = np.argsort(indexing_keys, kind="stable")
+    words = [*older.words, *newer.words]
+    return IndexedPassages(
+        passage_keys=np.concatenate([older.passage_keys, newer.passage_keys])[order],
+        indexing_keys=indexing_keys[order],
+        words=[words[row] for row in order.tolist()],
+        vectors=np.concatenate([older.vectors, newer.vectors])[order],
+    )
+
+
+def _joined_counters(counters: tuple[Counter[str], ...]) -> tuple[Counter[str], ...]:
+    while len(counters) > 1 and len(counters[-2]) < 2 * len(counters[-1]):
+        counters = (*counters[:-2], counters[-2] + counters[-1])
+    return counters

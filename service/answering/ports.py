@@ -1,0 +1,32 @@
+"""What answering needs: a reader, and the stored text that its quotes are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from service.answering.domain import Reading, ReadingPassage
+
+
+class Reader(Protocol):
+    """Finds the words that answer a question. The same call gives the same result, whatever else is running."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def threshold(self) -> float:
+        """The confidence under which it is better to say nothing; fitted together with the probabilities."""
+        ...
+
+    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
+        """One reading for each passage, in their order."""
+        ...
+
+
+class StoredText(Protocol):
+    """The canonical text of a stored version: the judge of every quote."""
+
+    def slice(self, document_id: str, version: int, start: int, end: int) -> str:
+        """The text between two offsets, both clamped to the text. Raises UnknownVersion, DeletedDocument."""
+        ...

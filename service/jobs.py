@@ -1,0 +1,256 @@
+"""Accepted work: on disk when accepted, done in the background, taken up again after a restart."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import apsw
+
+from embeddings.collection import Collection
+from embeddings.corpus import jobs as stored
+from embeddings.corpus.records import moment
+from embeddings.domain import Source
+from embeddings.errors import Busy, IdempotencyConflict, LoccitError, NotThere, UnknownJob
+from embeddings.library import Library
+
+logger = logging.getLogger(__name__)
+
+QUEUE_LENGTH = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    document_id: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobItem:
+    document_id: str
+    state: str
+    version: int | None
+    problem: str | None
+    """What was wrong and how to mend it, where the item failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    job_id: str
+    collection: str
+    state: str
+    """queued, running, succeeded (every item did), failed (at least one did), cancelled."""
+    done: int
+    total: int
+    unit: str
+    """documents; bytes, where the job is a single document."""
+    items: tuple[JobItem, ...]
+    created_at: datetime
+    finished_at: datetime | None
+    rate_per_s: float | None
+    eta_s: float | None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in stored.FINISHED
+
+
+class _Cancelled(Exception):
+    pass
+
+
+class Jobs:
+    """One worker: encoding already uses every core."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._unfinished = 0
+        self._share_done: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        for info in library.collections():
+            with library.collection(info.collection).database.reading() as connection:
+                for job_id in stored.unfinished_jobs(connection):
+                    self._enqueue(job_id)
+        self._worker = threading.Thread(target=self._work, name="jobs")
+        self._worker.start()
+
+    @property
+    def unfinished(self) -> int:
+        return self._unfinished
+
+    def submit(
+        self,
+        collection: str,
+        uploads: Sequence[Upload],
+        *,
+        idempotency_key: str | None = None,
+        body_sha256: str | None = None,
+    ) -> JobRecord:
+        """Accept documents: on disk when this returns, searchable when the job says so.
+
+        Raises UnknownCollection, Busy, DiskFull, IdempotencyConflict.
+        """
+        if self._unfinished >= QUEUE_LENGTH:
+            raise Busy(f"{QUEUE_LENGTH} jobs are waiting already. Try again later.")
+        holder = self._library.collection(collection)
+        self._library.require_space(sum(len(upload.source.content) for upload in uploads))
+        items = [_stored_item(holder, upload) for upload in uploads]
+        job_id = secrets.token_hex(12)
+        with self._library.system.writing() as connection:
+            connection.execute("INSERT INTO jobs VALUES (?, ?)", (job_id, collection))
+        with holder.database.writing() as connection:
+            repeated = _repeated(connection, idempotency_key, body_sha256)
+            if repeated is None:
+                stored.add_job(connection, job_id, items)
+                if idempotency_key is not None and body_sha256 is not None:
+                    stored.remember(connection, idempotency_key, body_sha256, job_id)
+        if repeated is not None:
+            return self.get(repeated)
+        self._enqueue(job_id)
+        return self.get(job_id)
+
+    def get(self, job_id: str) -> JobRecord:
+        """Raises UnknownJob."""
+        holder = self._holder(job_id)
+        with holder.database.reading() as connection:
+            job = stored.find_job(connection, job_id)
+        if job is None:
+            raise UnknownJob("There is no such job.")
+        return self._record(holder, job)
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """What the job has not committed by now it never commits. A finished job stays as it is. Raises UnknownJob."""
+        with self._holder(job_id).database.writing() as connection:
+            stored.finish_job(connection, job_id, "cancelled")
+        return self.get(job_id)
+
+    def close(self) -> None:
+        """Stop between two batches; unfinished jobs go on at the next start."""
+        self._stopping.set()
+        self._waiting.put(None)
+        self._worker.join()
+
+    def _holder(self, job_id: str) -> Collection:
+        with self._library.system.reading() as connection:
+            name = connection.execute("SELECT collection FROM jobs WHERE job_id = ?", (job_id,)).get
+        if name is None:
+            raise UnknownJob("There is no such job.")
+        return self._library.collection(name)
+
+    def _enqueue(self, job_id: str) -> None:
+        with self._lock:
+            self._unfinished += 1
+        self._waiting.put(job_id)
+
+    def _work(self) -> None:
+        while (job_id := self._waiting.get()) is not None and not self._stopping.is_set():
+            try:
+                self._run(job_id)
+            except _Cancelled:
+                pass
+            except (LoccitError, OSError, apsw.Error) as error:
+                logger.error("job stopped", extra={"job": job_id, "reason": type(error).__name__})
+            finally:
+                self._share_done.pop(job_id, None)
+                with self._lock:
+                    self._unfinished -= 1
+
+    def _run(self, job_id: str) -> None:
+        try:
+            holder = self._holder(job_id)
+        except NotThere:
+            return
+        with holder.database.writing() as connection:
+            stored.start_job(connection, job_id)
+        with holder.database.reading() as connection:
+            job = stored.find_job(connection, job_id)
+        if job is None or job.state != "running":
+            return
+        for position, item in enumerate(job.items):
+            if item.state == "queued":
+                self._run_item(holder, job_id, position, item)
+        with holder.database.writing() as connection:
+            finished = stored.find_job(connection, job_id)
+            failed = finished is not None and any(item.state == "failed" for item in finished.items)
+            stored.finish_job(connection, job_id, "failed" if failed else "succeeded")
+
+    def _run_item(self, holder: Collection, job_id: str, position: int, item: stored.StoredItem) -> None:
+        def note_progress(done: int, total: int) -> None:
+            self._share_done[job_id] = done / total
+            with holder.database.reading() as connection:
+                self._require_running(connection, job_id)
+
+        def finish(connection: apsw.Connection, version: int) -> None:
+            self._require_running(connection, job_id)
+            stored.finish_item(connection, job_id, position, version=version)
+
+        try:
+            source = stored.described(item.source, holder.originals.read(item.source_sha))
+            holder.put(item.document_id, source, progress=note_progress, companion=finish)
+        except LoccitError as error:
+            with holder.database.writing() as connection:
+                stored.finish_item(connection, job_id, position, problem=str(error))
+
+    def _require_running(self, connection: apsw.Connection, job_id: str) -> None:
+        state = connection.execute("SELECT state FROM jobs WHERE job_id = ?", (job_id,)).get
+        if state != "running" or self._stopping.is_set():
+            raise _Cancelled
+
+    def _record(self, holder: Collection, job: stored.StoredJob) -> JobRecord:
+        done, total, unit = self._progress(holder, job)
+        end = job.finished_at or time.time_ns() // 1000
+        seconds = (end - job.started_at) / 1_000_000 if job.started_at else 0.0
+        rate = done / seconds if seconds > 0 else None
+        return JobRecord(
+            job_id=job.job_id,
+            collection=holder.name,
+            state=job.state,
+            done=done,
+            total=total,
+            unit=unit,
+            items=tuple(
+                JobItem(document_id=item.document_id, state=item.state, version=item.version, problem=item.problem)
+                for item in job.items
+            ),
+            created_at=moment(job.created_at),
+            finished_at=moment(job.finished_at) if job.finished_at else None,
+            rate_per_s=None if rate is None else round(rate, 3),
+            eta_s=round((total - done) / rate, 3) if rate and job.finished_at is None else None,
+        )
+
+    def _progress(self, holder: Collection, job: stored.StoredJob) -> tuple[int, int, str]:
+        settled = sum(item.state in ("succeeded", "failed") for item in job.items)
+        if len(job.items) != 1:
+            return settled, len(job.items), "documents"
+        path = holder.originals.path(job.items[0].source_sha)
+        total = path.stat().st_size if path.exists() else 1
+        return int(total * (1.0 if settled else self._share_done.get(job.job_id, 0.0))), total, "bytes"
+
+
+def _stored_item(holder: Collection, upload: Upload) -> stored.StoredItem:
+    return stored.StoredItem(
+        document_id=upload.document_id,
+        source_sha=holder.originals.add(upload.source.content),
+        source=stored.description(upload.source),
+        state="queued",
+        version=None,
+        problem=None,
+    )
+
+
+def _repeated(connection: apsw.Connection, key: str | None, body_sha256: str | None) -> str | None:
+    """The job of an earlier request with the same key. Raises IdempotencyConflict where its body was another."""
+    earlier = None if key is None else stored.find_repeated(connection, key)
+    if earlier is None:
+        return None
+    if earlier[0] != body_sha256:
+        raise IdempotencyConflict("This Idempotency-Key was used with another body. Send a new key.", field=None)
+    return earlier[1]

@@ -1,0 +1,99 @@
+"""A collection against the plainest model of one: a dictionary of texts, and brute force over what it holds."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from embeddings.collection import Collection
+from embeddings.library import Library
+from tests.integration.conftest import parts, plain
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+WORDS = st.sampled_from(["heron", "otter", "wren", "weir", "bridge", "mill", "morning", "eggs"])
+TEXTS = st.lists(st.lists(WORDS, min_size=2, max_size=6), min_size=1, max_size=40).map(
+    lambda sentences: " ".join(f"{' '.join(sentence).capitalize()}." for sentence in sentences)
+)
+
+
+class CollectionMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="loccit-model-"))
+        self.texts: dict[str, str] = {}
+        self.versions: dict[str, int] = {}
+
+    @initialize()
+    def open(self) -> None:
+        self.library = Library(self.folder, parts(), free_disk_floor_bytes=0)
+        self.library.create("notes")
+        self.notes: Collection = self.library.collection("notes")
+
+    @rule(name=NAMES, text=TEXTS)
+    def put(self, name: str, text: str) -> None:
+        unchanged = self.texts.get(name) == text
+        receipt = self.notes.put(name, plain(text))
+        self.versions[name] = self.versions.get(name, 0) + (not unchanged)
+        assert (receipt.unchanged, receipt.version) == (unchanged, self.versions[name])
+        self.texts[name] = text
+
+    @rule(name=NAMES, purge=st.booleans())
+    def delete(self, name: str, purge: bool) -> None:
+        if name in self.texts:
+            self.notes.delete(name, purge=purge)
+            del self.texts[name]
+
+    @rule()
+    def checkpoint(self) -> None:
+        self.notes.live.checkpoint()
+
+    @rule()
+    def reopen(self) -> None:
+        self.library.close()
+        self.open()
+
+    @rule(words=st.lists(WORDS, min_size=1, max_size=3))
+    def search(self, words: list[str]) -> None:
+        found = self.notes.search(" ".join(words), top_k=50)
+        for hit in found.hits:
+            passage = hit.passage
+            assert self.texts[passage.document_id][passage.start : passage.end] == passage.text
+            for place in passage.also_at:
+                assert self.texts[place.document_id][place.start : place.end] == passage.text
+        held = {hit.passage.document_id for hit in found.hits} | {p.document_id for hit in found.hits for p in hit.passage.also_at}
+        assert held == set(self.texts) or len(found.hits) == 50
+
+    @invariant()
+    def documents_are_those_of_the_model(self) -> None:
+        if hasattr(self, "notes"):
+            listed = {record.document_id: record.version for record in self.notes.documents()}
+            assert listed == {name: self.versions[name] for name in self.texts}
+
+    @invariant()
+    def statistics_are_those_of_a_fresh_count(self) -> None:
+        if hasattr(self, "notes"):
+            view = self.notes.live.current
+            with self.notes.database.reading() as connection:
+                rows = [
+                    row[0].split()
+                    for row in connection.execute(
+                        "SELECT words FROM passages p JOIN indexings i USING (indexing_key) WHERE i.removed_seq IS NULL"
+                    )
+                ]
+            assert (view.passages, view.words) == (len(rows), sum(map(len, rows)))
+            vocabulary = {word for row in rows for word in row}
+            frequency = view.statistics(sorted(vocabulary)).document_frequency
+            assert frequency == {word: sum(word in row for row in rows) for word in vocabulary}
+
+    def teardown(self) -> None:
+        self.library.close()
+        shutil.rmtree(self.folder)
+
+
+TestCollectionMachine = CollectionMachine.TestCase
+TestCollectionMachine.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
