@@ -11,13 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import apsw
-
 from embeddings import retrieval
 from embeddings.checkpoints import Checkpoints
 from embeddings.corpus import passages, records, writes
 from embeddings.corpus.conditions import condition
-from embeddings.corpus.database import Database
+from embeddings.corpus.database import Connection, Database
 from embeddings.domain import (
     CollectionInfo,
     DeleteReceipt,
@@ -46,7 +44,7 @@ HELD = 1024
 
 Progress = Callable[[int, int], None]
 """Told passages done and in total; may raise to stop the work, and then no version is made."""
-Companion = Callable[[apsw.Connection, int], None]
+Companion = Callable[[Connection, int], None]
 """Writes into the transaction that commits a version, told its number."""
 
 
@@ -117,23 +115,22 @@ class Collection:
             if records.meta(connection, "fingerprint") == self._parts.fingerprint:
                 return
         with self.database.writing() as connection:
-            live = connection.execute(
-                "SELECT d.document_id, v.version, v.version_key, v.title, v.structure, v.characters"
-                " FROM documents d JOIN versions v ON v.version_key = d.current_key"
-            ).fetchall()
-            logger.warning(
-                "encoder changed, making all passages anew", extra={"collection": self.name, "documents": len(live)}
-            )
+            live = records.live_versions(connection)
+            logger.warning("making all passages anew", extra={"collection": self.name, "documents": len(live)})
             seq = writes.advance(connection)
             connection.execute("DELETE FROM vectors")
-            for document_id, version, version_key, title, structure, characters in live:
-                loaded = restore(records.slice_text(connection, version_key, 0, characters), structure)
-                cut = self._parts.ingestion.cut(loaded, title)
-                writes.remove_indexings(connection, version_key, seq)
-                missing = passages_missing(cut, writes.known_vectors(connection, [one.content_sha for one in cut]))
-                writes.store_vectors(connection, self._encoded(missing))
-                writes.add_indexing(connection, self.name, document_id, version, version_key, cut, seq)
+            for version in live:
+                self._recut_version(connection, version, seq)
             records.set_meta(connection, "fingerprint", self._parts.fingerprint)
+
+    def _recut_version(self, connection: Connection, version: records.StoredVersion, seq: int) -> None:
+        text = records.slice_text(connection, version.version_key, 0, version.characters)
+        loaded = restore(text, records.structure(connection, version.version_key))
+        passages = self._parts.ingestion.cut(loaded, version.title)
+        writes.end_indexings(connection, version.version_key, seq)
+        known = writes.known_vectors(connection, [one.content_sha for one in passages])
+        writes.store_vectors(connection, self._encoded(passages_missing(passages, known)))
+        writes.add_indexing(connection, self.name, version, passages, seq)
 
     # Reading
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embeddings.chunking import chunk, encoded_text, title_of
 from embeddings.domain import Chunk, Heading, LoadedDocument, Source, Span
-from embeddings.errors import UnsupportedMediaType
 from embeddings.ports import Loader, Tokenizer
 from embeddings.text import words
 
@@ -70,23 +69,13 @@ def restore(text: str, structure: str) -> LoadedDocument:
 class Ingestion:
     """Loads and cuts documents. Holds no state: safe to call from many threads."""
 
-    def __init__(self, loaders: Iterable[Loader], tokenizer: Tokenizer) -> None:
-        self._loaders = {media_type: loader for loader in loaders for media_type in loader.media_types}
+    def __init__(self, loader: Loader, tokenizer: Tokenizer) -> None:
+        self._loader = loader
         self._tokenizer = tokenizer
-
-    @property
-    def media_types(self) -> list[str]:
-        return sorted(self._loaders)
 
     def prepare(self, source: Source) -> PreparedDocument:
         """Raises InvalidText, UnsupportedMediaType."""
-        loader = self._loaders.get(source.media_type)
-        if loader is None:
-            supported = ", ".join(self.media_types)
-            raise UnsupportedMediaType(
-                f"Documents of type {source.media_type!r} cannot be read. Supported: {supported}."
-            )
-        loaded = loader.load(source)
+        loaded = self._loader.load(source)
         title = title_of(loaded, source.title)
         structure = structure_of(loaded)
         return PreparedDocument(

@@ -1,4 +1,4 @@
-"""Does the store still hold what it acknowledged, and do its caches agree with it? Looks at every byte; repairs what can be."""
+"""Does the store hold what it acknowledged, do its caches agree with it? Looks at every byte, repairs what can be."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import apsw
-
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.collection import Parts
 from embeddings.corpus import passages, records
-from embeddings.corpus.database import Database
+from embeddings.corpus.database import Connection, Database
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
 
@@ -83,24 +81,27 @@ def _texts(name: str, database: Database) -> Finding:
     return Finding(name=name, ok=not damaged, detail=detail)
 
 
-def _passages_stand(connection: apsw.Connection, version_key: int, text: str) -> bool:
-    rows = connection.execute(
-        "SELECT p.start, p.end, p.text_sha FROM passages p JOIN indexings i USING (indexing_key) WHERE i.version_key = ?",
-        (version_key,),
-    )
+def _passages_stand(connection: Connection, version_key: int, text: str) -> bool:
+    rows = connection.execute("SELECT start, end, text_sha FROM live_passages WHERE version_key = ?", (version_key,))
     return all(hashlib.sha256(text[start:end].encode()).digest()[:16] == text_sha for start, end, text_sha in rows)
 
 
 def _originals(name: str, database: Database, originals: Originals) -> Finding:
     with database.reading() as connection:
-        wanted = [row[0] for row in connection.execute("SELECT DISTINCT source_sha FROM versions WHERE source_sha <> x''")]
+        wanted = [
+            row[0] for row in connection.execute("SELECT DISTINCT source_sha FROM versions WHERE source_sha <> x''")
+        ]
     damaged = 0
     for sha in wanted:
         try:
             originals.read(sha)
         except StoreCorrupt:
             damaged += 1
-    detail = f"{damaged} of {len(wanted)} missing or damaged; put these documents again" if damaged else f"{len(wanted)} originals"
+    detail = (
+        f"{damaged} of {len(wanted)} missing or damaged; put these documents again"
+        if damaged
+        else f"{len(wanted)} originals"
+    )
     return Finding(name=name, ok=not damaged, detail=detail)
 
 
@@ -109,20 +110,22 @@ def _vectors(name: str, database: Database, *, repair: bool) -> Finding:
     with database.reading() as connection:
         stored = connection.execute("SELECT content_sha, vector, crc32 FROM vectors")
         sound = {sha for sha, vector, crc32 in stored if zlib.crc32(vector) == crc32}
-        live = connection.execute(
-            "SELECT DISTINCT p.content_sha FROM passages p JOIN indexings i USING (indexing_key) WHERE i.removed_seq IS NULL"
-        )
+        live = connection.execute("SELECT DISTINCT content_sha FROM live_passages")
         wanted = {row[0] for row in live}
     missing = len(wanted - sound)
     if missing and repair:
         with database.writing() as connection:
             records.set_meta(connection, "fingerprint", "")
-    detail = f"{missing} of {len(wanted)} missing or damaged" if missing else f"{len(wanted)} vectors, each with its checksum"
+    detail = (
+        f"{missing} of {len(wanted)} missing or damaged"
+        if missing
+        else f"{len(wanted)} vectors, each with its checksum"
+    )
     return Finding(name=name, ok=not missing, detail=detail, repaired=bool(missing) and repair)
 
 
 def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair: bool) -> Finding:
-    """The current generation is only a cache: where it is unsound it is thrown away and made again at the next start."""
+    """The current generation is only a cache: an unsound one is thrown away and made again at the next start."""
     checkpoints = Checkpoints(
         folder=folder,
         fingerprint=parts.fingerprint,
@@ -136,7 +139,9 @@ def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair:
     try:
         generation = checkpoints.load(names[0])
         with database.reading() as connection:
-            if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(generation.segment.passage_keys):
+            if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(
+                generation.segment.passage_keys
+            ):
                 raise IndexUnsound("it holds other passages than the store")
     except IndexUnsound as doubt:
         if repair:

@@ -1,8 +1,8 @@
 """All collections of one data folder.
 
-    lease               held by the one process that may write here
-    system.db           the registry of collections, which job belongs where
-    collections/<id>/   one folder each: collection.db, originals/, index/
+lease               held by the one process that may write here
+system.db           the registry of collections, which job belongs where
+collections/<id>/   one folder each: collection.db, originals/, index/
 """
 
 from __future__ import annotations
@@ -183,7 +183,9 @@ class Library:
         return {
             "store": Check(
                 ok=not quarantined and not stuck,
-                detail=_listed("quarantined", quarantined) or _listed("read-only until a restart", stuck) or f"{len(collections)} collections",
+                detail=_listed("quarantined", quarantined)
+                or _listed("read-only until a restart", stuck)
+                or f"{len(collections)} collections",
             ),
             "index": Check(ok=True, detail=f"{sum(one.live.current.passages for one in collections)} passages"),
             "disk": Check(ok=free >= self._free_disk_floor, detail=f"{free // 1_000_000} MB free"),

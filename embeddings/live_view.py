@@ -5,13 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 
-
-import apsw
-
-
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
-from embeddings.corpus.database import Database
+from embeddings.corpus.database import Connection, Database
 from embeddings.errors import DiskFull, IndexUnsound, SequenceNotReached, StoreReadOnly
 from embeddings.views import View, base_view, empty_view
 
@@ -47,7 +43,8 @@ class LiveView:
         with self._advanced:
             if not self._advanced.wait_for(lambda: self._view.seq >= seq, timeout_seconds):
                 raise SequenceNotReached(
-                    f"The collection is at seq {self._view.seq}; {seq} did not arrive in {timeout_seconds:g} s. Try again later."
+                    f"The collection is at seq {self._view.seq}, and {seq} did not arrive in {timeout_seconds:g} s."
+                    " Try again later."
                 )
 
     @property
@@ -63,7 +60,7 @@ class LiveView:
         return bool(self._view.tail_rows or self._view.removed)
 
     def checkpoint(self) -> None:
-        """Write a generation of what the store holds now, and serve from it, with what was written meanwhile as the tail."""
+        """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail."""
         with self._writing_generation:
             base = self._rebuilt()
             with self._publishing, self._database.reading() as connection:
@@ -109,7 +106,7 @@ class LiveView:
             return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
         return base_view(seq, generation.segment, generation.words)
 
-    def _caught_up(self, connection: apsw.Connection, view: View) -> View:
+    def _caught_up(self, connection: Connection, view: View) -> View:
         changes = passages.changes_since(connection, view.seq)
         dimension = self._checkpoints.dimension
         return view.after(

@@ -1,4 +1,4 @@
-"""From a question to ranked passages: dense and word candidates under one filter, scored exactly, fused, repeats joined."""
+"""From a question to ranked passages: dense and word candidates under one filter, scored exactly, fused."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import apsw
-
 from embeddings import bm25, fusion
 from embeddings.corpus import passages as stored
 from embeddings.corpus.conditions import Condition, condition
-from embeddings.corpus.database import Database
+from embeddings.corpus.database import Connection, Database
 from embeddings.domain import Hit, Keys, Scores, SearchResult, Vectors
 from embeddings.filters import Filter
 from embeddings.ports import Encoder
@@ -84,7 +82,7 @@ class _Found:
 class _Search:
     """One query over one view and one snapshot of the store."""
 
-    def __init__(self, query: Query, view: View, connection: apsw.Connection, collection: str, vector: Vectors) -> None:
+    def __init__(self, query: Query, view: View, connection: Connection, collection: str, vector: Vectors) -> None:
         self._query = query
         self._view = view
         self._connection = connection

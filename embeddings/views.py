@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from embeddings.bm25 import WordStatistics
 from embeddings.domain import Keys, Rows, Vectors
-from embeddings.postings import MemoryWordIndex
 from embeddings.ports import VectorIndex, VectorIndexes, WordIndex
+from embeddings.postings import MemoryWordIndex
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -184,7 +184,7 @@ def _tail_segment(source: IndexedPassages, indexes: VectorIndexes) -> TailSegmen
 
 
 def _joined(tail: tuple[TailSegment, ...], indexes: VectorIndexes) -> tuple[TailSegment, ...]:
-    """Join the newest segments while the older is not four times as large: each row is copied a logarithmic number of times."""
+    """Join the newest segments while the older is not four times as large, so that there are never many."""
     while len(tail) > 1 and len(tail[-2].source) < 4 * len(tail[-1].source):
         older, newer = tail[-2], tail[-1]
         joined = _tail_segment(_concatenated(older.source, newer.source), indexes)

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import apsw
-
 from embeddings.collection import Collection
 from embeddings.corpus import jobs as stored
+from embeddings.corpus.database import Connection
 from embeddings.corpus.records import moment
 from embeddings.domain import Source
 from embeddings.errors import Busy, IdempotencyConflict, LoccitError, NotThere, UnknownJob
@@ -156,8 +155,9 @@ class Jobs:
                 self._run(job_id)
             except _Cancelled:
                 pass
-            except (LoccitError, OSError, apsw.Error) as error:
-                logger.error("job stopped", extra={"job": job_id, "reason": type(error).__name__})
+            except Exception:
+                # Whatever one job meets, those behind it still run; it is taken up again at the next start.
+                logger.exception("job stopped", extra={"job": job_id})
             finally:
                 self._share_done.pop(job_id, None)
                 with self._lock:
@@ -188,7 +188,7 @@ class Jobs:
             with holder.database.reading() as connection:
                 self._require_running(connection, job_id)
 
-        def finish(connection: apsw.Connection, version: int) -> None:
+        def finish(connection: Connection, version: int) -> None:
             self._require_running(connection, job_id)
             stored.finish_item(connection, job_id, position, version=version)
 
@@ -199,7 +199,7 @@ class Jobs:
             with holder.database.writing() as connection:
                 stored.finish_item(connection, job_id, position, problem=str(error))
 
-    def _require_running(self, connection: apsw.Connection, job_id: str) -> None:
+    def _require_running(self, connection: Connection, job_id: str) -> None:
         state = connection.execute("SELECT state FROM jobs WHERE job_id = ?", (job_id,)).get
         if state != "running" or self._stopping.is_set():
             raise _Cancelled
@@ -246,7 +246,7 @@ def _stored_item(holder: Collection, upload: Upload) -> stored.StoredItem:
     )
 
 
-def _repeated(connection: apsw.Connection, key: str | None, body_sha256: str | None) -> str | None:
+def _repeated(connection: Connection, key: str | None, body_sha256: str | None) -> str | None:
     """The job of an earlier request with the same key. Raises IdempotencyConflict where its body was another."""
     earlier = None if key is None else stored.find_repeated(connection, key)
     if earlier is None:

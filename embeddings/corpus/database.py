@@ -8,12 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any, Protocol
 
 import apsw
 
 from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
 
 BUSY_TIMEOUT_MS = 5_000
+
+
+class Connection(Protocol):
+    """What the rest of the engine does with a connection of `apsw`; rows are tuples of whatever the schema says."""
+
+    def execute(self, statements: str, bindings: Any = None) -> Any: ...
+
+    def executemany(self, statements: str, sequenceofbindings: Any) -> Any: ...
+
+    def changes(self) -> int: ...
 
 
 @contextmanager
@@ -73,14 +84,14 @@ class Database:
             if self._writer.pragma("user_version") < number:
                 with self.writing() as connection:
                     connection.execute(script.read_text("utf-8"))
-                    connection.pragma("user_version", number)
+                    connection.execute(f"PRAGMA user_version = {number}")
 
     @property
     def is_writable(self) -> bool:
         return not self._failed
 
     @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction that is on disk when the block ends, and leaves no trace when it raises."""
         with self._lock, _store_errors():
             if self._failed:
@@ -90,13 +101,14 @@ class Database:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException as error:
-                self._failed = self._failed or isinstance(error, apsw.IOError)
+                if isinstance(error, apsw.IOError):
+                    self._failed = True
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
 
     @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Iterator[Connection]:
         """A snapshot: everything read in the block is of one moment."""
         with _store_errors():
             try:

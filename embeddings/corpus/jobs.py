@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import apsw
-
+from embeddings.corpus.database import Connection
 from embeddings.corpus.records import metadata_of, now_microseconds
 from embeddings.domain import Source
 
@@ -55,7 +54,7 @@ def described(description: str, content: bytes) -> Source:
     return Source(**{**stored, "metadata": metadata_of(json.dumps(stored["metadata"])), "content": content})
 
 
-def add_job(connection: apsw.Connection, job_id: str, items: Sequence[StoredItem]) -> None:
+def add_job(connection: Connection, job_id: str, items: Sequence[StoredItem]) -> None:
     connection.execute(
         "INSERT INTO jobs (job_id, state, created_at) VALUES (?, 'queued', ?)", (job_id, now_microseconds())
     )
@@ -65,14 +64,15 @@ def add_job(connection: apsw.Connection, job_id: str, items: Sequence[StoredItem
     )
 
 
-def find_job(connection: apsw.Connection, job_id: str) -> StoredJob | None:
+def find_job(connection: Connection, job_id: str) -> StoredJob | None:
     row = connection.execute(
         "SELECT job_id, state, created_at, started_at, finished_at FROM jobs WHERE job_id = ?", (job_id,)
     ).fetchone()
     if row is None:
         return None
     items = connection.execute(
-        "SELECT document_id, source_sha, source, state, version, problem FROM job_items WHERE job_id = ? ORDER BY position",
+        "SELECT document_id, source_sha, source, state, version, problem FROM job_items"
+        " WHERE job_id = ? ORDER BY position",
         (job_id,),
     )
     stored = tuple(StoredItem(**dict(zip(StoredItem.__slots__, item, strict=True))) for item in items)
@@ -81,14 +81,14 @@ def find_job(connection: apsw.Connection, job_id: str) -> StoredJob | None:
     )
 
 
-def unfinished_jobs(connection: apsw.Connection) -> list[str]:
+def unfinished_jobs(connection: Connection) -> list[str]:
     rows = connection.execute(
         "SELECT job_id FROM jobs WHERE state IN ('queued', 'running') ORDER BY created_at, job_id"
     )
     return [row[0] for row in rows]
 
 
-def start_job(connection: apsw.Connection, job_id: str) -> None:
+def start_job(connection: Connection, job_id: str) -> None:
     connection.execute(
         "UPDATE jobs SET state = 'running', started_at = coalesce(started_at, ?) WHERE job_id = ? AND state = 'queued'",
         (now_microseconds(), job_id),
@@ -96,7 +96,7 @@ def start_job(connection: apsw.Connection, job_id: str) -> None:
 
 
 def finish_item(
-    connection: apsw.Connection, job_id: str, position: int, *, version: int | None = None, problem: str | None = None
+    connection: Connection, job_id: str, position: int, *, version: int | None = None, problem: str | None = None
 ) -> None:
     state = "succeeded" if problem is None else "failed"
     connection.execute(
@@ -105,7 +105,7 @@ def finish_item(
     )
 
 
-def finish_job(connection: apsw.Connection, job_id: str, state: str) -> None:
+def finish_job(connection: Connection, job_id: str, state: str) -> None:
     """End a job that has not ended; what it had not done yet ends with it."""
     connection.execute(
         "UPDATE jobs SET state = ?, finished_at = ? WHERE job_id = ? AND state IN ('queued', 'running')",
@@ -120,7 +120,7 @@ def finish_job(connection: apsw.Connection, job_id: str, state: str) -> None:
     )
 
 
-def find_repeated(connection: apsw.Connection, key: str) -> tuple[str, str] | None:
+def find_repeated(connection: Connection, key: str) -> tuple[str, str] | None:
     """The body's SHA-256 and the job of an earlier request with the same key."""
     row = connection.execute(
         "SELECT body_sha256, job_id FROM idempotency WHERE key = ? AND created_at > ?", (key, now_microseconds() - DAY)
@@ -128,7 +128,7 @@ def find_repeated(connection: apsw.Connection, key: str) -> tuple[str, str] | No
     return None if row is None else (row[0], row[1])
 
 
-def remember(connection: apsw.Connection, key: str, body_sha256: str, job_id: str) -> None:
+def remember(connection: Connection, key: str, body_sha256: str, job_id: str) -> None:
     now = now_microseconds()
     connection.execute("DELETE FROM idempotency WHERE created_at <= ?", (now - DAY,))
     connection.execute("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?, ?)", (key, body_sha256, job_id, now))

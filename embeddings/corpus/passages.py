@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import apsw
 import numpy as np
 
 from embeddings.corpus.conditions import Condition
+from embeddings.corpus.database import Connection
 from embeddings.corpus.records import metadata_of, slice_text
 from embeddings.domain import Keys, Passage, Place, Vectors
 from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
@@ -35,7 +35,7 @@ class Candidate:
     words: str
 
 
-def candidates(connection: apsw.Connection, seq: int, passage_keys: Iterable[int]) -> dict[int, Candidate]:
+def candidates(connection: Connection, seq: int, passage_keys: Iterable[int]) -> dict[int, Candidate]:
     """The visible ones of the given passages, by key."""
     rows = connection.execute(
         f"SELECT p.passage_key, v.document_key, p.text_sha, p.words FROM {_STORED}"
@@ -48,7 +48,7 @@ def candidates(connection: apsw.Connection, seq: int, passage_keys: Iterable[int
     }
 
 
-def allowed_indexings(connection: apsw.Connection, seq: int, condition: Condition) -> Keys:
+def allowed_indexings(connection: Connection, seq: int, condition: Condition) -> Keys:
     """Indexings of the documents that meet the condition, ascending."""
     rows = connection.execute(
         f"SELECT i.indexing_key FROM indexings i {_OF_DOCUMENTS}"
@@ -58,7 +58,7 @@ def allowed_indexings(connection: apsw.Connection, seq: int, condition: Conditio
     return np.fromiter((row[0] for row in rows), np.int64)
 
 
-def count_passages(connection: apsw.Connection, indexing_keys: Keys) -> int:
+def count_passages(connection: Connection, indexing_keys: Keys) -> int:
     return int(
         connection.execute(
             "SELECT count(*) FROM passages WHERE indexing_key IN (SELECT value FROM json_each(?))",
@@ -67,13 +67,11 @@ def count_passages(connection: apsw.Connection, indexing_keys: Keys) -> int:
     )
 
 
-_PASSAGE = """p.passage_id, d.document_id, v.version, v.version_key IS d.current_key, v.title, v.uri, p.headings, p.page,
-    p.start, p.end, v.metadata, v.version_key, v.deleted_seq, p.text_sha"""
+_PASSAGE = """p.passage_id, d.document_id, v.version, v.version_key IS d.current_key, v.title, v.uri,
+    p.headings, p.page, p.start, p.end, v.metadata, v.version_key, v.deleted_seq, p.text_sha"""
 
 
-def passage(
-    connection: apsw.Connection, collection: str, passage_key: int, *, seq: int, condition: Condition
-) -> Passage:
+def passage(connection: Connection, collection: str, passage_key: int, *, seq: int, condition: Condition) -> Passage:
     """A passage with every other visible place of the same text that meets the condition."""
     row = connection.execute(f"SELECT {_PASSAGE} FROM {_STORED} WHERE p.passage_key = ?", (passage_key,)).fetchone()
     places = connection.execute(
@@ -85,7 +83,7 @@ def passage(
     return _passage(connection, collection, row, tuple(Place(*place) for place in places))
 
 
-def passage_by_id(connection: apsw.Connection, collection: str, passage_id: str) -> Passage:
+def passage_by_id(connection: Connection, collection: str, passage_id: str) -> Passage:
     """Of any version. Raises UnknownPassage, DeletedDocument."""
     row = connection.execute(
         f"SELECT {_PASSAGE} FROM {_STORED} WHERE p.passage_id = ? ORDER BY i.removed_seq IS NOT NULL LIMIT 1",
@@ -98,7 +96,7 @@ def passage_by_id(connection: apsw.Connection, collection: str, passage_id: str)
     return _passage(connection, collection, row, ())
 
 
-def _passage(connection: apsw.Connection, collection: str, row: Sequence[Any], also_at: tuple[Place, ...]) -> Passage:
+def _passage(connection: Connection, collection: str, row: Sequence[Any], also_at: tuple[Place, ...]) -> Passage:
     (
         passage_id,
         document_id,
@@ -134,7 +132,7 @@ def _passage(connection: apsw.Connection, collection: str, row: Sequence[Any], a
 
 
 def indexed(
-    connection: apsw.Connection, indexing_keys: Keys | None, *, dimension: int, with_vectors: bool = True
+    connection: Connection, indexing_keys: Keys | None, *, dimension: int, with_vectors: bool = True
 ) -> IndexedPassages:
     """The passages of the given indexings, or of all live ones, as an index takes them.
 
@@ -145,7 +143,8 @@ def indexed(
     )
     column, join = ("t.vector, t.crc32", " JOIN vectors t USING (content_sha)") if with_vectors else ("NULL, NULL", "")
     rows = connection.execute(
-        f"SELECT p.passage_key, i.indexing_key, p.words, {column} FROM indexings i JOIN passages p USING (indexing_key){join}"
+        f"SELECT p.passage_key, i.indexing_key, p.words, {column}"
+        f" FROM indexings i JOIN passages p USING (indexing_key){join}"
         f" WHERE {chosen} ORDER BY i.indexing_key, p.passage_key",
         {"keys": None if indexing_keys is None else json.dumps(indexing_keys.tolist())},
     ).fetchall()
@@ -177,7 +176,7 @@ class Changes:
     removed: Keys
 
 
-def changes_since(connection: apsw.Connection, seq: int) -> Changes:
+def changes_since(connection: Connection, seq: int) -> Changes:
     added = connection.execute(
         "SELECT indexing_key FROM indexings WHERE created_seq > ? AND removed_seq IS NULL", (seq,)
     )
@@ -191,7 +190,7 @@ def changes_since(connection: apsw.Connection, seq: int) -> Changes:
     )
 
 
-def keys_at(connection: apsw.Connection, seq: int) -> Keys:
+def keys_at(connection: Connection, seq: int) -> Keys:
     """The passages that were live at `seq`, as far as they have not been erased since."""
     rows = connection.execute(
         "SELECT p.passage_key FROM indexings i JOIN passages p USING (indexing_key)"

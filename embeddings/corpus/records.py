@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import apsw
-
 from embeddings.corpus.conditions import Condition
-from embeddings.domain import DocumentRecord, Metadata, Span, VersionSummary
+from embeddings.corpus.database import Connection
+from embeddings.domain import DocumentRecord, Metadata, VersionSummary
 from embeddings.errors import DeletedDocument, UnknownDocument, UnknownVersion
 
 PIECE = 4096
@@ -30,15 +30,15 @@ def metadata_of(stored: str) -> Metadata:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(stored).items()}
 
 
-def seq(connection: apsw.Connection) -> int:
+def seq(connection: Connection) -> int:
     return int(connection.execute("SELECT value FROM meta WHERE name = 'seq'").get)
 
 
-def meta(connection: apsw.Connection, name: str) -> Any:
+def meta(connection: Connection, name: str) -> Any:
     return connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).get
 
 
-def set_meta(connection: apsw.Connection, name: str, value: str | int) -> None:
+def set_meta(connection: Connection, name: str, value: str | int) -> None:
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
 
@@ -57,26 +57,47 @@ class StoredVersion:
     source_sha: bytes
 
 
-_VERSION = """
+_VERSIONS = """
     SELECT v.version_key, d.document_id, v.version, v.version_key IS d.current_key, v.deleted_seq IS NOT NULL,
            v.title, v.characters, v.media_type, v.text_sha, v.structure_sha, v.source_sha
-    FROM documents d JOIN versions v USING (document_key) WHERE d.document_id = :document_id
+    FROM documents d JOIN versions v USING (document_key)
 """
 
 
-def find_version(connection: apsw.Connection, document_id: str, version: int | None = None) -> StoredVersion | None:
+def _version(row: Sequence[Any]) -> StoredVersion:
+    version_key, document_id, version, is_current, is_deleted, title, characters, media_type, *shas = row
+    text_sha, structure_sha, source_sha = shas
+    return StoredVersion(
+        version_key=version_key,
+        document_id=document_id,
+        version=version,
+        is_current=bool(is_current),
+        is_deleted=bool(is_deleted),
+        title=title,
+        characters=characters,
+        media_type=media_type,
+        text_sha=text_sha,
+        structure_sha=structure_sha,
+        source_sha=source_sha,
+    )
+
+
+def find_version(connection: Connection, document_id: str, version: int | None = None) -> StoredVersion | None:
     """The given version, or without one the latest, whether deleted or not."""
-    chosen = "" if version is None else " AND v.version = :version"
-    bindings = {"document_id": document_id, "version": version}
-    row = connection.execute(_VERSION + chosen + " ORDER BY v.version DESC LIMIT 1", bindings).fetchone()
-    if row is None:
-        return None
-    names = StoredVersion.__slots__
-    found = dict(zip(names, row, strict=True))
-    return StoredVersion(**{**found, "is_current": bool(found["is_current"]), "is_deleted": bool(found["is_deleted"])})
+    row = connection.execute(
+        f"{_VERSIONS} WHERE d.document_id = :document_id AND (:version IS NULL OR v.version = :version)"
+        " ORDER BY v.version DESC LIMIT 1",
+        {"document_id": document_id, "version": version},
+    ).fetchone()
+    return None if row is None else _version(row)
 
 
-def readable_version(connection: apsw.Connection, document_id: str, version: int | None = None) -> StoredVersion:
+def live_versions(connection: Connection) -> list[StoredVersion]:
+    rows = connection.execute(f"{_VERSIONS} WHERE v.version_key = d.current_key ORDER BY v.version_key")
+    return [_version(row) for row in rows]
+
+
+def readable_version(connection: Connection, document_id: str, version: int | None = None) -> StoredVersion:
     """Raises UnknownDocument, UnknownVersion, DeletedDocument."""
     found = find_version(connection, document_id, version)
     if found is None:
@@ -88,7 +109,7 @@ def readable_version(connection: apsw.Connection, document_id: str, version: int
     return found
 
 
-def slice_text(connection: apsw.Connection, version_key: int, start: int, end: int) -> str:
+def slice_text(connection: Connection, version_key: int, start: int, end: int) -> str:
     """The canonical text between two offsets, clamped; reads only the pieces that it needs."""
     if start >= end:
         return ""
@@ -103,13 +124,12 @@ def slice_text(connection: apsw.Connection, version_key: int, start: int, end: i
 _RECORD = """
     SELECT d.document_id, v.version, v.title, v.uri, v.media_type, v.metadata, v.characters, v.structure, v.source_sha,
            d.created_at, v.updated_at, v.warnings,
-           (SELECT count(*) FROM passages p JOIN indexings i USING (indexing_key)
-            WHERE i.version_key = v.version_key AND i.removed_seq IS NULL) AS passages
+           (SELECT count(*) FROM live_passages p WHERE p.version_key = v.version_key)
     FROM documents d JOIN versions v ON v.version_key = d.current_key
 """
 
 
-def document(connection: apsw.Connection, collection: str, document_id: str) -> DocumentRecord:
+def document(connection: Connection, collection: str, document_id: str) -> DocumentRecord:
     """Raises UnknownDocument, DeletedDocument."""
     readable_version(connection, document_id)
     row = connection.execute(_RECORD + " WHERE d.document_id = ?", (document_id,)).fetchone()
@@ -117,7 +137,7 @@ def document(connection: apsw.Connection, collection: str, document_id: str) -> 
 
 
 def documents(
-    connection: apsw.Connection, collection: str, *, prefix: str, condition: Condition, after: str | None, limit: int
+    connection: Connection, collection: str, *, prefix: str, condition: Condition, after: str | None, limit: int
 ) -> list[DocumentRecord]:
     """Live documents whose id begins with `prefix`, by id, those after `after`."""
     query = _RECORD + (
@@ -134,7 +154,7 @@ def documents(
     return [_record(collection, row, ()) for row in connection.execute(query, bindings).fetchall()]
 
 
-def _summaries(connection: apsw.Connection, document_id: str) -> tuple[VersionSummary, ...]:
+def _summaries(connection: Connection, document_id: str) -> tuple[VersionSummary, ...]:
     rows = connection.execute(
         "SELECT v.version, v.created_at, v.characters, v.deleted_seq IS NOT NULL FROM versions v"
         " JOIN documents d USING (document_key) WHERE d.document_id = ? ORDER BY v.version",
@@ -169,10 +189,6 @@ def _record(collection: str, row: Any, versions: tuple[VersionSummary, ...]) -> 
     )
 
 
-def stored_structure(
-    connection: apsw.Connection, version_key: int
-) -> tuple[list[tuple[int, int, int, str]], list[Span] | None]:
-    """Headings as (start, end, level, text), and pages."""
-    stored = json.loads(connection.execute("SELECT structure FROM versions WHERE version_key = ?", (version_key,)).get)
-    pages = None if stored["pages"] is None else [Span(*page) for page in stored["pages"]]
-    return [tuple(heading) for heading in stored["headings"]], pages
+def structure(connection: Connection, version_key: int) -> str:
+    """Headings and pages, as `ingestion.restore` takes them."""
+    return str(connection.execute("SELECT structure FROM versions WHERE version_key = ?", (version_key,)).get)

@@ -7,34 +7,30 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import apsw
 import numpy as np
 
 from embeddings.corpus.conditions import kind_of
+from embeddings.corpus.database import Connection
 from embeddings.corpus.records import PIECE, StoredVersion, find_version, meta, set_meta
-from embeddings.domain import Keys, Metadata, Vectors
+from embeddings.domain import Metadata, Vectors
 from embeddings.ingestion import PreparedDocument, PreparedPassage, passage_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a write did; the indexings are those that a view has to take in or drop."""
-
     seq: int
     version: int
     created: bool
     unchanged: bool
-    added: tuple[int, ...] = ()
-    removed: tuple[int, ...] = ()
 
 
-def advance(connection: apsw.Connection) -> int:
+def advance(connection: Connection) -> int:
     following = int(meta(connection, "seq")) + 1
     set_meta(connection, "seq", following)
     return following
 
 
-def known_vectors(connection: apsw.Connection, content_shas: Iterable[bytes]) -> set[bytes]:
+def known_vectors(connection: Connection, content_shas: Iterable[bytes]) -> set[bytes]:
     wanted = json.dumps([sha.hex() for sha in content_shas])
     rows = connection.execute(
         "SELECT content_sha FROM vectors WHERE content_sha IN (SELECT unhex(value) FROM json_each(?))", (wanted,)
@@ -42,7 +38,7 @@ def known_vectors(connection: apsw.Connection, content_shas: Iterable[bytes]) ->
     return {row[0] for row in rows}
 
 
-def store_vectors(connection: apsw.Connection, vectors: Mapping[bytes, Vectors]) -> None:
+def store_vectors(connection: Connection, vectors: Mapping[bytes, Vectors]) -> None:
     rows = []
     for sha, vector in vectors.items():
         stored = np.ascontiguousarray(vector, "<f4").tobytes()
@@ -51,53 +47,62 @@ def store_vectors(connection: apsw.Connection, vectors: Mapping[bytes, Vectors])
 
 
 def put_version(
-    connection: apsw.Connection, collection: str, document_id: str, prepared: PreparedDocument, now: int
+    connection: Connection, collection: str, document_id: str, prepared: PreparedDocument, now: int
 ) -> Change:
     """Make the prepared document the current version, or note that it is already."""
     latest = find_version(connection, document_id)
     live = latest if latest is not None and latest.is_current else None
+    if live is not None and live.structure_sha == prepared.structure_sha:
+        return _put_same(connection, collection, live, prepared, now)
+    return _put_new(connection, collection, document_id, live, prepared, now)
+
+
+def _put_same(
+    connection: Connection, collection: str, live: StoredVersion, prepared: PreparedDocument, now: int
+) -> Change:
     seq = advance(connection)
-    if live is None or live.structure_sha != prepared.structure_sha:
-        return _put_new(connection, collection, document_id, prepared, seq=seq, live=live, now=now)
     _replace_description(connection, live.version_key, prepared, now)
-    change = Change(seq=seq, version=live.version, created=False, unchanged=True)
-    if live.title == prepared.title:
-        return change
-    # The title is part of what the encoder reads: the same version is cut and indexed anew under it.
-    removed = remove_indexings(connection, live.version_key, seq)
-    added = add_indexing(connection, collection, document_id, live.version, live.version_key, prepared.passages, seq)
-    return Change(seq=seq, version=live.version, created=False, unchanged=True, added=(added,), removed=removed)
+    if live.title != prepared.title:
+        # The title is part of what the encoder reads: the same version is cut and indexed anew under it.
+        ended = end_indexings(connection, live.version_key, seq)
+        add_indexing(connection, collection, live, prepared.passages, seq)
+        drop_unused_vectors(connection, ended)
+    return Change(seq=seq, version=live.version, created=False, unchanged=True)
 
 
 def _put_new(
-    connection: apsw.Connection,
+    connection: Connection,
     collection: str,
     document_id: str,
-    prepared: PreparedDocument,
-    *,
-    seq: int,
     live: StoredVersion | None,
+    prepared: PreparedDocument,
     now: int,
 ) -> Change:
+    seq = advance(connection)
     document_key, version = connection.execute(
         "INSERT INTO documents (document_id, last_version, created_at) VALUES (:id, 1, :now)"
         " ON CONFLICT (document_id) DO UPDATE SET last_version = last_version + 1,"
         " created_at = iif(current_key IS NULL, :now, created_at) RETURNING document_key, last_version",
         {"id": document_id, "now": now},
     ).fetchone()
-    removed = () if live is None else remove_indexings(connection, live.version_key, seq)
+    ended = [] if live is None else end_indexings(connection, live.version_key, seq)
     version_key = _insert_version(connection, document_key, version, prepared, now)
-    added = add_indexing(connection, collection, document_id, version, version_key, prepared.passages, seq)
     connection.execute("UPDATE documents SET current_key = ? WHERE document_key = ?", (version_key, document_key))
-    return Change(seq=seq, version=version, created=live is None, unchanged=False, added=(added,), removed=removed)
+    made = find_version(connection, document_id)
+    if made is None:
+        raise AssertionError("a version that was just written is not there")
+    add_indexing(connection, collection, made, prepared.passages, seq)
+    drop_unused_vectors(connection, ended)
+    return Change(seq=seq, version=version, created=live is None, unchanged=False)
 
 
 def _insert_version(
-    connection: apsw.Connection, document_key: int, version: int, prepared: PreparedDocument, now: int
+    connection: Connection, document_key: int, version: int, prepared: PreparedDocument, now: int
 ) -> int:
     source, text = prepared.source, prepared.loaded.text
     version_key = connection.execute(
-        "INSERT INTO versions (document_key, version, title, uri, media_type, metadata, structure, structure_sha, warnings,"
+        "INSERT INTO versions (document_key, version, title, uri, media_type, metadata, structure, structure_sha,"
+        " warnings,"
         " characters, text_sha, source_sha, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " RETURNING version_key",
         (document_key, version, prepared.title, source.uri, source.media_type, json.dumps(dict(source.metadata)),
@@ -110,7 +115,7 @@ def _insert_version(
     return int(version_key)
 
 
-def _replace_description(connection: apsw.Connection, version_key: int, prepared: PreparedDocument, now: int) -> None:
+def _replace_description(connection: Connection, version_key: int, prepared: PreparedDocument, now: int) -> None:
     source = prepared.source
     connection.execute(
         "UPDATE versions SET title = ?, uri = ?, metadata = ?, updated_at = ? WHERE version_key = ?",
@@ -120,7 +125,7 @@ def _replace_description(connection: apsw.Connection, version_key: int, prepared
     _insert_fields(connection, version_key, source.metadata)
 
 
-def _insert_fields(connection: apsw.Connection, version_key: int, metadata: Metadata) -> None:
+def _insert_fields(connection: Connection, version_key: int, metadata: Metadata) -> None:
     rows = [
         (version_key, name, kind_of(value), value)
         for name, given in metadata.items()
@@ -130,20 +135,17 @@ def _insert_fields(connection: apsw.Connection, version_key: int, metadata: Meta
 
 
 def add_indexing(
-    connection: apsw.Connection,
-    collection: str,
-    document_id: str,
-    version: int,
-    version_key: int,
-    passages: Iterable[PreparedPassage],
-    seq: int,
-) -> int:
+    connection: Connection, collection: str, version: StoredVersion, passages: Iterable[PreparedPassage], seq: int
+) -> None:
+    """Store a version's passages, visible from `seq` on; their vectors must be stored already."""
     indexing_key = connection.execute(
-        "INSERT INTO indexings (version_key, created_seq) VALUES (?, ?) RETURNING indexing_key", (version_key, seq)
+        "INSERT INTO indexings (version_key, created_seq) VALUES (?, ?) RETURNING indexing_key",
+        (version.version_key, seq),
     ).get
     rows = (
-        (passage_id(collection, document_id, version, one.chunk.span), indexing_key, one.chunk.span.start, one.chunk.span.end,
-         json.dumps(one.chunk.headings), one.chunk.page, one.text_sha, one.content_sha, one.words)
+        (passage_id(collection, version.document_id, version.version, one.chunk.span), indexing_key,
+         one.chunk.span.start, one.chunk.span.end, json.dumps(one.chunk.headings), one.chunk.page,
+         one.text_sha, one.content_sha, one.words)
         for one in passages
     )  # fmt: skip
     connection.executemany(
@@ -151,23 +153,24 @@ def add_indexing(
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         rows,
     )
-    return int(indexing_key)
 
 
-def remove_indexings(connection: apsw.Connection, version_key: int, seq: int) -> tuple[int, ...]:
-    """End the version's passages at `seq`; they stay readable, their vectors go unless a live passage shares them."""
+def end_indexings(connection: Connection, version_key: int, seq: int) -> list[int]:
+    """From `seq` on the version's passages are not live; they stay readable. Returns the indexings that ended."""
     rows = connection.execute(
         "UPDATE indexings SET removed_seq = ? WHERE version_key = ? AND removed_seq IS NULL RETURNING indexing_key",
         (seq, version_key),
-    ).fetchall()
-    for (indexing_key,) in rows:
-        connection.execute(
-            "DELETE FROM vectors WHERE content_sha IN (SELECT content_sha FROM passages WHERE indexing_key = ?)"
-            " AND NOT EXISTS (SELECT 1 FROM passages p JOIN indexings i USING (indexing_key)"
-            " WHERE p.content_sha = vectors.content_sha AND i.removed_seq IS NULL)",
-            (indexing_key,),
-        )
-    return tuple(row[0] for row in rows)
+    )
+    return [row[0] for row in rows]
+
+
+def drop_unused_vectors(connection: Connection, ended: Iterable[int]) -> None:
+    """Drop the vectors of ended indexings that no live passage shares."""
+    connection.executemany(
+        "DELETE FROM vectors WHERE content_sha IN (SELECT content_sha FROM passages WHERE indexing_key = ?)"
+        " AND NOT EXISTS (SELECT 1 FROM live_passages p WHERE p.content_sha = vectors.content_sha)",
+        [(indexing_key,) for indexing_key in ended],
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,18 +178,12 @@ class Deletion:
     seq: int
     versions: int
     passages: int
-    removed: tuple[int, ...]
-    unreferenced: tuple[bytes, ...] = ()
-    """Originals that no version and no waiting job needs any more."""
 
 
-def delete_document(connection: apsw.Connection, live: StoredVersion) -> Deletion:
+def delete_document(connection: Connection, live: StoredVersion) -> Deletion:
     seq = advance(connection)
-    passages = connection.execute(
-        "SELECT count(*) FROM passages p JOIN indexings i USING (indexing_key) WHERE i.version_key = ? AND i.removed_seq IS NULL",
-        (live.version_key,),
-    ).get
-    removed = remove_indexings(connection, live.version_key, seq)
+    passages = connection.execute("SELECT count(*) FROM live_passages WHERE version_key = ?", (live.version_key,)).get
+    drop_unused_vectors(connection, end_indexings(connection, live.version_key, seq))
     document_key = connection.execute(
         "SELECT document_key FROM documents WHERE document_id = ?", (live.document_id,)
     ).get
@@ -195,16 +192,20 @@ def delete_document(connection: apsw.Connection, live: StoredVersion) -> Deletio
     )
     versions = connection.changes()
     connection.execute("UPDATE documents SET current_key = NULL WHERE document_key = ?", (document_key,))
-    return Deletion(seq=seq, versions=versions, passages=passages, removed=removed)
+    return Deletion(seq=seq, versions=versions, passages=passages)
 
 
-def erase_document(connection: apsw.Connection, document_id: str) -> tuple[bytes, ...]:
-    """Erase text, passages and descriptions of a deleted document; returns the originals that can go too."""
+def erase_document(connection: Connection, document_id: str) -> tuple[bytes, ...]:
+    """Erase text, passages and descriptions of a deleted document.
+
+    Returns the SHA-256 of the originals that nothing needs any more.
+    """
     document_key = connection.execute("SELECT document_key FROM documents WHERE document_id = ?", (document_id,)).get
     mine = "SELECT version_key FROM versions WHERE document_key = :document"
     bindings = {"document": document_key}
     connection.execute(
-        f"DELETE FROM passages WHERE indexing_key IN (SELECT indexing_key FROM indexings WHERE version_key IN ({mine}))",
+        "DELETE FROM passages WHERE indexing_key IN"
+        f" (SELECT indexing_key FROM indexings WHERE version_key IN ({mine}))",
         bindings,
     )
     for table in ("texts", "fields", "indexings"):
@@ -213,7 +214,8 @@ def erase_document(connection: apsw.Connection, document_id: str) -> tuple[bytes
         row[0] for row in connection.execute("SELECT source_sha FROM versions WHERE document_key = :document", bindings)
     ]
     connection.execute(
-        "UPDATE versions SET title = NULL, uri = NULL, metadata = '{}', structure = '{\"headings\": [], \"pages\": null}', warnings = '[]',"
+        "UPDATE versions SET title = NULL, uri = NULL, metadata = '{}', warnings = '[]',"
+        ' structure = \'{"headings": [], "pages": null}\','
         " structure_sha = x'', text_sha = x'', source_sha = x'' WHERE document_key = :document",
         bindings,
     )
@@ -223,16 +225,3 @@ def erase_document(connection: apsw.Connection, document_id: str) -> tuple[bytes
     return tuple(
         sha for sha in set(sources) if sha and connection.execute(still_needed, {"sha": sha}).fetchone() is None
     )
-
-
-def orphaned_vectors(connection: apsw.Connection) -> int:
-    """Drop vectors that no live passage uses; returns how many."""
-    connection.execute(
-        "DELETE FROM vectors WHERE NOT EXISTS (SELECT 1 FROM passages p JOIN indexings i USING (indexing_key)"
-        " WHERE p.content_sha = vectors.content_sha AND i.removed_seq IS NULL)"
-    )
-    return connection.changes()
-
-
-def keys(indexings: Iterable[int]) -> Keys:
-    return np.array(sorted(indexings), np.int64)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings.files import write_synced
 from embeddings.domain import Keys, RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
+from embeddings.files import write_synced
 
 VECTORS = "vectors.exact"
 WORDS = "words.exact"

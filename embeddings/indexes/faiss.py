@@ -12,9 +12,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from embeddings.files import write_synced
 from embeddings.domain import RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
+from embeddings.files import write_synced
 
 FILE = "vectors.faiss"
 

@@ -42,7 +42,9 @@ def allowed(kept: set[int], *, is_inclusive: bool) -> Rows:
     return Rows(mask=mask, indexing_keys=np.array(sorted(named), np.int64), is_inclusive=is_inclusive)
 
 
-@pytest.mark.parametrize("words", [["w1"], ["w1", "w2", "鳥が"], ["zoe", "absent"], ["absent"], [], ["2310", "3.6", "w1", "w1"]])
+@pytest.mark.parametrize(
+    "words", [["w1"], ["w1", "w2", "鳥が"], ["zoe", "absent"], ["absent"], [], ["2310", "3.6", "w1", "w1"]]
+)
 @pytest.mark.parametrize("restriction", ["none", "let in", "kept out"])
 def test_with_room_for_all_exactly_the_rows_that_hold_a_word_are_candidates(
     build: Callable[[list[str]], WordIndex], words: list[str], restriction: str

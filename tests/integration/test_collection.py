@@ -3,11 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from embeddings.filters import parse_filter
 
 from embeddings.collection import Collection
 from embeddings.domain import SearchResult
 from embeddings.errors import DeletedDocument, UnknownDocument, UnknownVersion
-from embeddings.filters import parse_filter
 from tests.integration.conftest import OpenLibrary, plain
 
 BIRDS = ["heron", "otter", "wren", "dipper", "swift", "crane", "bittern", "curlew", "plover", "teal", "knot", "rail"]
@@ -27,7 +27,9 @@ def outline(found: SearchResult) -> list[tuple[object, ...]]:
 
 
 def documents_of(found: SearchResult) -> set[str]:
-    return {hit.passage.document_id for hit in found.hits} | {place.document_id for hit in found.hits for place in hit.passage.also_at}
+    return {hit.passage.document_id for hit in found.hits} | {
+        place.document_id for hit in found.hits for place in hit.passage.also_at
+    }
 
 
 def test_what_was_put_is_found_first_by_its_own_words(collection: Collection) -> None:
@@ -36,7 +38,9 @@ def test_what_was_put_is_found_first_by_its_own_words(collection: Collection) ->
         assert collection.search(f"Where was the {bird}?", top_k=3).hits[0].passage.document_id == bird
 
 
-def test_the_same_text_again_makes_no_version_and_encodes_nothing(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_text_again_makes_no_version_and_encodes_nothing(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = collection.put("bird", plain("A wren sings."))
     monkeypatch.setattr(type(collection._parts.encoder), "encode_passages", None)
     again = collection.put("bird", plain("A wren sings.", metadata={"shelf": "new"}))
@@ -113,7 +117,9 @@ def test_a_purge_leaves_no_trace_on_disk(collection: Collection, tmp_path: Path)
     collection.put("secret", plain("The canaryword is cuttlefish."))
     collection.delete("secret", purge=True)
     for path in (tmp_path / "data").rglob("*"):
-        assert path.is_dir() or not any(word in path.read_bytes() for word in (b"swordfish", b"cuttlefish", b"canaryword")), path
+        assert path.is_dir() or not any(
+            word in path.read_bytes() for word in (b"swordfish", b"cuttlefish", b"canaryword")
+        ), path
     assert collection.search("Where was the heron?", top_k=1).hits[0].passage.document_id == "heron"
 
 
@@ -122,7 +128,9 @@ def test_repeated_passages_come_once_with_every_place_that_the_filter_lets_throu
         collection.put(name, plain("The copper weathervane was forged by Hester Pyke.", metadata={"side": name}))
     hits = collection.search("Who forged the weathervane?", top_k=5).hits
     assert len(hits) == 1 and len(hits[0].passage.also_at) == 2
-    filtered = collection.search("Who forged the weathervane?", top_k=5, filter=parse_filter({"side": {"in": ["left", "third"]}}))
+    filtered = collection.search(
+        "Who forged the weathervane?", top_k=5, filter=parse_filter({"side": {"in": ["left", "third"]}})
+    )
     assert documents_of(filtered) == {"left", "third"}
 
 
@@ -133,8 +141,18 @@ def test_repeats_do_not_crowd_out_what_else_there_is(collection: Collection) -> 
     assert documents_of(collection.search("Where stands the heron?", top_k=2)) >= {"other"}
 
 
-@pytest.mark.parametrize("raw", [{"even": {"eq": True}}, {"number": {"gte": 8}}, {"not": {"number": {"lt": 11}}}, {"@document_id": {"in": ["teal", "crane"]}}])
-def test_a_filter_is_applied_before_the_search_so_nothing_allowed_is_missed(collection: Collection, raw: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"even": {"eq": True}},
+        {"number": {"gte": 8}},
+        {"not": {"number": {"lt": 11}}},
+        {"@document_id": {"in": ["teal", "crane"]}},
+    ],
+)
+def test_a_filter_is_applied_before_the_search_so_nothing_allowed_is_missed(
+    collection: Collection, raw: dict[str, object]
+) -> None:
     fill(collection)
     chosen = {record.document_id for record in collection.documents(filter=parse_filter(raw))}
     found = collection.search("Where was the heron?", top_k=50, filter=parse_filter(raw))
@@ -149,7 +167,9 @@ def test_max_per_document_is_obeyed_while_enough_others_are_found(collection: Co
     assert len(found.hits) == len({hit.passage.document_id for hit in found.hits}) == 5
 
 
-def test_a_restart_a_lost_index_and_a_rebuild_give_the_same_hits_and_scores(open_library: OpenLibrary, tmp_path: Path) -> None:
+def test_a_restart_a_lost_index_and_a_rebuild_give_the_same_hits_and_scores(
+    open_library: OpenLibrary, tmp_path: Path
+) -> None:
     library = open_library()
     library.create("notes")
     fill(library.collection("notes"))
@@ -166,7 +186,9 @@ def test_a_restart_a_lost_index_and_a_rebuild_give_the_same_hits_and_scores(open
 
     assert_unchanged()
     for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b""), _flip_a_bit, _halve):
-        names = sorted(p.relative_to(tmp_path) for p in (tmp_path / "data").rglob("*") if "index" in p.parts and p.is_file())
+        names = sorted(
+            p.relative_to(tmp_path) for p in (tmp_path / "data").rglob("*") if "index" in p.parts and p.is_file()
+        )
         for name in [tmp_path / name for name in names if name.suffix != ".lock"]:
             if name.exists():
                 damage(name)

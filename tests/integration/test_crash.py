@@ -44,7 +44,10 @@ for number in range(int(sys.argv[2]), 10_000):
 def run_until_killed(data: Path, first: int, after_seconds: float) -> list[list[str]]:
     """Acknowledged writes, in order."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(data), str(first)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", WRITER, str(data), str(first)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
     )
     assert process.stdout is not None
     first_line = process.stdout.readline()
@@ -89,7 +92,11 @@ def test_a_second_process_is_refused_while_the_first_holds_the_folder(tmp_path: 
     try:
         code = "import sys; from pathlib import Path; from embeddings.library import Library; from tests.integration.conftest import parts; Library(Path(sys.argv[1]), parts())"
         refused = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "data")], capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False
+            [sys.executable, "-c", code, str(tmp_path / "data")],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            check=False,
         )
         assert refused.returncode != 0 and "Another Loccit process uses this data folder" in refused.stderr
     finally:

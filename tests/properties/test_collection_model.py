@@ -65,7 +65,9 @@ class CollectionMachine(RuleBasedStateMachine):
             assert self.texts[passage.document_id][passage.start : passage.end] == passage.text
             for place in passage.also_at:
                 assert self.texts[place.document_id][place.start : place.end] == passage.text
-        held = {hit.passage.document_id for hit in found.hits} | {p.document_id for hit in found.hits for p in hit.passage.also_at}
+        held = {hit.passage.document_id for hit in found.hits} | {
+            p.document_id for hit in found.hits for p in hit.passage.also_at
+        }
         assert held == set(self.texts) or len(found.hits) == 50
 
     @invariant()

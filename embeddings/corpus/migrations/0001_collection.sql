@@ -79,6 +79,9 @@ CREATE INDEX passages_indexing ON passages (indexing_key);
 CREATE INDEX passages_text ON passages (text_sha);
 CREATE INDEX passages_content ON passages (content_sha);
 
+CREATE VIEW live_passages AS
+    SELECT p.*, i.version_key FROM passages p JOIN indexings i USING (indexing_key) WHERE i.removed_seq IS NULL;
+
 CREATE TABLE vectors (
     content_sha BLOB PRIMARY KEY,
     vector      BLOB NOT NULL,           -- float32, little-endian

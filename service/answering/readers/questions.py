@@ -1,0 +1,140 @@
+"""What can be read off a question without a model: its words, names and figures, and the kind of answer it wants."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from embeddings.text import content_words, words
+
+
+class AnswerKind(StrEnum):
+    NUMBER = "number"
+    MONEY = "money"
+    SHARE = "share"
+    DATE = "date"
+    PERSON = "person"
+    PLACE = "place"
+    REASON = "reason"
+    LIST = "list"
+    YES_NO = "yes_no"
+    MANNER = "manner"
+    THING = "thing"
+    KEYWORDS = "keywords"
+
+
+_NUMBER_WORDS = "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        (AnswerKind.SHARE, r"\b(?:percent(?:age)?|proportion|share|fraction|slice)\b|%"),
+        (
+            AnswerKind.MONEY,
+            r"\bhow much (?:money|did|does|do|was|were|is|will)\b|\b(?:price|cost|worth|salary|revenue)\b",
+        ),
+        (AnswerKind.NUMBER, r"\bhow (?:many|much|large|big|long|old|far|tall|high|fast|often|deep)\b|\bnumber\b"),
+        (
+            AnswerKind.DATE,
+            r"^when\b|[,;] when\b|\b(?:what|which) (?:year|date|day|month|century|decade|time)\b|\bdate\b",
+        ),
+        (AnswerKind.PERSON, r"\bwho(?:m|se)?\b"),
+        (AnswerKind.PLACE, r"\bwhere\b|\b(?:what|which) (?:city|country|state|town|place|province|region|location)\b"),
+        (AnswerKind.REASON, r"\bwhy\b|\breasons?\b|\bcaused?\b|\bwhat makes\b|\bpurpose\b"),
+        (
+            AnswerKind.LIST,
+            rf"\b(?:what|which) (?:are|were|{_NUMBER_WORDS})\b|\bname all\b|\blist\b|\bwhat (?:kinds|types)\b",
+        ),
+        (AnswerKind.YES_NO, r"^(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should)\b"),
+        (AnswerKind.MANNER, r"\bhow\b"),
+        (AnswerKind.THING, r"\b(?:what|which)\b"),
+    )
+)
+_FIGURE = re.compile(r"\d+(?:[.,:/-]\d+)*")
+_CAPITALISED = re.compile(r"\b[A-Z][\w&’'-]*")
+_QUESTION_WORDS = frozenset(
+    [
+        "who",
+        "whom",
+        "whose",
+        "what",
+        "which",
+        "when",
+        "where",
+        "why",
+        "how",
+        "is",
+        "are",
+        "was",
+        "were",
+        "does",
+        "do",
+        "did",
+        "has",
+        "have",
+        "had",
+        "can",
+        "could",
+        "will",
+        "would",
+        "should",
+        "in",
+        "on",
+        "at",
+        "of",
+        "from",
+        "for",
+        "to",
+        "by",
+        "with",
+        "the",
+        "a",
+        "an",
+        "i",
+        "my",
+    ]
+)
+
+
+def figures(text: str) -> list[str]:
+    return _FIGURE.findall(text)
+
+
+def names(text: str) -> list[str]:
+    """Capitalised words, lower-cased; the first word of the text only if it is no question word."""
+    return [word for word in (match.lower() for match in _CAPITALISED.findall(text)) if word not in _QUESTION_WORDS]
+
+
+def pairs(text: str) -> frozenset[tuple[str, str]]:
+    """Neighbouring words, stemmed."""
+    return frozenset(pairwise(words(text)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    text: str
+    kind: AnswerKind
+    stems: tuple[str, ...]
+    """Of its content words, each once, in order."""
+    names: frozenset[str]
+    figures: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
+    counted: str | None
+    """Stem of what is counted: the word after `how many`."""
+
+
+_COUNTED = re.compile(r"\bhow many (?:\w+ ){0,2}?(\w+s)\b", re.IGNORECASE)
+
+
+def analyse(text: str) -> Question:
+    counted = _COUNTED.search(text)
+    return Question(
+        text=text,
+        kind=next((kind for kind, pattern in _KINDS if pattern.search(text)), AnswerKind.KEYWORDS),
+        stems=tuple(dict.fromkeys(content_words(text))),
+        names=frozenset(names(text)),
+        figures=frozenset(figures(text)),
+        pairs=pairs(text),
+        counted=words(counted[1])[0] if counted else None,
+    )

@@ -1,0 +1,128 @@
+"""A reader without weights of its own: it quotes whole sentences, chosen by their words and their similarity."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.errors import ModelUnsound
+from embeddings.ports import Encoder
+from service.answering.domain import Reading, ReadingPassage, ReadSpan
+from service.answering.readers.evidence import (
+    CHEAP_FEATURES,
+    SIMILARITY_FEATURES,
+    CheapEvidence,
+    Features,
+    Sentence,
+    sentences_of,
+    similarity_features,
+)
+from service.answering.readers.questions import analyse
+
+MOST_ENCODED = 12
+"""Sentences a question that the encoder sees: reading time grows with it."""
+
+FEATURES = CHEAP_FEATURES + SIMILARITY_FEATURES
+_ARRAYS = ("shortlist", "mean", "scale", "linear", "hidden", "output")
+_SHIPPED = Path(__file__).with_suffix(".json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotingParameters:
+    """Fitted by `scripts/fit_quoting_reader`; see docs/decisions/0005-quoting-reader.md."""
+
+    shortlist: Features
+    """Weights of the cheap features, which choose the sentences to encode."""
+    mean: Features
+    scale: Features
+    linear: Features
+    hidden: Features
+    """Shape (features + 1, units); the last row is the bias."""
+    output: Features
+    """Shape (units + 1,); the last is the bias."""
+    slope: float
+    offset: float
+    threshold: float
+
+    @classmethod
+    def load(cls, path: Path = _SHIPPED) -> QuotingParameters:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if tuple(stored["features"]) != FEATURES:
+            raise ModelUnsound("The quoting reader's parameters were fitted for other features; fit them again.")
+        array = {name: np.array(stored[name], dtype=np.float64) for name in _ARRAYS}
+        return cls(
+            shortlist=array["shortlist"],
+            mean=array["mean"],
+            scale=array["scale"],
+            linear=array["linear"],
+            hidden=array["hidden"],
+            output=array["output"],
+            slope=float(stored["slope"]),
+            offset=float(stored["offset"]),
+            threshold=float(stored["threshold"]),
+        )
+
+    def score(self, features: Features) -> Features:
+        """Log odds against the null answer, one a row."""
+        standard = (features - self.mean) / self.scale
+        units = np.tanh(standard @ self.hidden[:-1] + self.hidden[-1])
+        raw = standard @ self.linear + units @ self.output[:-1] + self.output[-1]
+        return np.asarray(self.slope * raw + self.offset)
+
+
+class QuotingReader:
+    """Each candidate is a whole sentence; probabilities of all sentences of a call and of no answer sum to one."""
+
+    def __init__(self, encoder: Encoder, parameters: QuotingParameters | None = None) -> None:
+        self._encoder = encoder
+        self._parameters = parameters or QuotingParameters.load()
+
+    @property
+    def name(self) -> str:
+        return "quoting"
+
+    @property
+    def threshold(self) -> float:
+        return self._parameters.threshold
+
+    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
+        chosen, features = self.gather(question, passages)
+        probabilities = _against_nothing(self._parameters.score(features)) if chosen else np.zeros(0)
+        return [
+            _reading(
+                [(each, float(p)) for each, p in zip(chosen, probabilities, strict=True) if each.passage == number]
+            )
+            for number in range(len(passages))
+        ]
+
+    def gather(self, question: str, passages: Sequence[ReadingPassage]) -> tuple[list[Sentence], Features]:
+        """The most promising sentences, in reading order, and their features, one row each."""
+        sentences = sentences_of(passages)
+        if not sentences:
+            return [], np.zeros((0, len(FEATURES)))
+        cheap = CheapEvidence(analyse(question), passages, sentences).features()
+        promise = cheap @ self._parameters.shortlist
+        kept = np.sort(np.argsort(-promise, kind="stable")[:MOST_ENCODED])
+        chosen = [sentences[index] for index in kept]
+        vectors = self._encoder.encode_passages([each.text for each in chosen])
+        similarities = (vectors @ self._encoder.encode_questions([question])[0]).astype(np.float64)
+        return chosen, np.hstack([cheap[kept], similarity_features(similarities, chosen)])
+
+
+def _against_nothing(scores: Features) -> Features:
+    """Softmax over the sentences and an answer of nothing, whose score is 0."""
+    highest = max(0.0, float(scores.max()))
+    weights = np.exp(scores - highest)
+    return np.asarray(weights / (weights.sum() + np.exp(-highest)))
+
+
+def _reading(found: Sequence[tuple[Sentence, float]]) -> Reading:
+    ranked = sorted(found, key=lambda pair: -pair[1])
+    return Reading(
+        spans=tuple(ReadSpan(span=sentence.span, probability=probability) for sentence, probability in ranked),
+        no_answer=max(0.0, 1.0 - sum(probability for _, probability in ranked)),
+    )

@@ -1,0 +1,110 @@
+"""The application: settings and an engine in, an ASGI application out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from embeddings.errors import LoccitError
+from service import bootstrap
+from service.access import access_of
+from service.api.gates import gates_of
+from service.api.middleware import Doorkeeper, Envelope
+from service.api.problems import Problem, problem_of, problem_response
+from service.api.routes import collections, documents, health, jobs, later, pages, questions, texts
+from service.bootstrap import Engine
+from service.metrics import Metrics
+from service.settings import Settings
+
+_ROUTERS = (
+    questions.single,
+    questions.several,
+    collections.routes,
+    documents.routes,
+    texts.routes,
+    jobs.routes,
+    later.routes,
+    health.public,
+    health.routes,
+    pages.public,
+    pages.routes,
+)
+
+
+def create_app(settings: Settings | None = None, *, engine: Engine | None = None) -> FastAPI:
+    """An engine that is handed in stays its owner's to close; otherwise one is started and closed with the app."""
+    settings = settings or Settings()
+    metrics = Metrics()
+    access = access_of(settings)
+    app = FastAPI(
+        title="Loccit",
+        version=_version(),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=partial(_lifespan, settings=settings, engine=engine),
+        middleware=[
+            Middleware(Envelope, metrics=metrics, fallback_url=f"http://localhost:{settings.port}"),
+            Middleware(Doorkeeper, access=access),
+        ],
+    )
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.state.access = access
+    for router in _ROUTERS:
+        app.include_router(router)
+    for error in (LoccitError, Problem, RequestValidationError):
+        app.add_exception_handler(error, _answer_problem)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) -> AsyncIterator[None]:
+    running = engine or await to_thread.run_sync(bootstrap.start, settings)
+    app.state.engine = running
+    app.state.gates = gates_of(settings)
+    try:
+        yield
+    finally:
+        if engine is None:
+            await to_thread.run_sync(running.close)
+
+
+async def _answer_problem(request: Request, error: Exception) -> Response:
+    return problem_response(problem_of(error), request.scope)
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if problem.kind.status == 405:
+        problem.headers["Allow"] = ", ".join(_methods_of(request))
+    return problem_response(problem, request.scope)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Every method that some route takes at this path; the router itself names those of the first route only."""
+    routes = (context for context in iter_route_contexts(request.app.routes) if context.path_regex)
+    methods = {
+        method for route in routes if route.path_regex.match(request.scope["path"]) for method in route.methods or ()
+    }
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+
+
+def _version() -> str:
+    try:
+        return version("loccit")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,68 @@
+"""What the calls are given: the engine, and ways to ask it off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, TypeAlias, TypeVar
+
+from fastapi import Depends, Path, Query, Request
+
+from embeddings.collection import Collection
+from embeddings.library import Library
+from service.api.gates import Gates
+from service.api.schemas.fields import CollectionId, DocumentId, Seq
+from service.bootstrap import Engine
+from service.metrics import Metrics
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The engine, seen from the event loop."""
+
+    engine: Engine
+    gates: Gates
+    metrics: Metrics
+
+    @property
+    def library(self) -> Library:
+        return self.engine.library
+
+    async def look(
+        self, name: str, call: Callable[[Collection], Result], *, min_seq: int | None = None
+    ) -> tuple[Result, int]:
+        """What the call finds in the collection, and the sequence number that it saw at least."""
+        await self.reach(name, min_seq)
+        return await self.gates.lookups.run(partial(_look, self.library, name, call))
+
+    async def write(self, call: Callable[[], Result]) -> Result:
+        return await self.gates.writes.run(call)
+
+    async def reach(self, name: str, min_seq: int | None) -> None:
+        """Waits for the collection to reach a sequence number. Raises SequenceNotReached."""
+        if min_seq is not None:
+            await self.gates.sequences.run(lambda: self.library.collection(name).wait_for(min_seq))
+
+
+def _look(library: Library, name: str, call: Callable[[Collection], Result]) -> tuple[Result, int]:
+    collection = library.collection(name)
+    seq = collection.seq
+    return call(collection), seq
+
+
+def _desk(request: Request) -> Desk:
+    return Desk(request.app.state.engine, request.app.state.gates, request.app.state.metrics)
+
+
+DeskDep: TypeAlias = Annotated[Desk, Depends(_desk)]
+CollectionPath: TypeAlias = Annotated[CollectionId, Path()]
+DocumentPath: TypeAlias = Annotated[DocumentId, Path()]
+MinSeq: TypeAlias = Annotated[
+    Seq | None, Query(description="Wait up to 2 s until the collection has reached this sequence number.")
+]
+Limit: TypeAlias = Annotated[int, Query(ge=1, le=1000)]
+Cursor: TypeAlias = Annotated[str | None, Query(max_length=400, description="`next_cursor` of the page before.")]
+Version: TypeAlias = Annotated[int | None, Query(ge=1, lt=2**31, description="The current one where it is not given.")]

@@ -1,0 +1,118 @@
+"""What surrounds every call: a request id, the last resort, security headers, the counting, and who may come in."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.access import Access, is_foreign_write
+from service.api.problems import FOREIGN_HOST, FOREIGN_ORIGIN, Problem, problem_of, problem_response
+from service.logs import request_id as logged_request_id
+from service.metrics import Metrics
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
+_log = logging.getLogger("loccit.requests")
+
+
+class Envelope:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, fallback_url: str) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._fallback_url = fallback_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await _Exchange(self._metrics, {**scope, "state": self._state(scope)}, send).pass_through(self._app, receive)
+
+    def _state(self, scope: Scope) -> dict[str, object]:
+        sent = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
+        return {**scope.get("state", {}), "request_id": request_id, "base_url": self._fallback_url}
+
+
+class _Exchange:
+    """One request and its response."""
+
+    def __init__(self, metrics: Metrics, scope: Scope, send: Send) -> None:
+        self._metrics = metrics
+        self._scope = scope
+        self._send = send
+        self._status: int | None = None
+        self._method = scope["method"]
+        self._started = time.perf_counter()
+        if self._method == "HEAD":
+            # The server leaves the body out; to the routes it is a GET.
+            scope["method"] = "GET"
+
+    async def pass_through(self, app: ASGIApp, receive: Receive) -> None:
+        token = logged_request_id.set(self._scope["state"]["request_id"])
+        try:
+            await app(self._scope, receive, self._send_marked)
+        except ClientDisconnect:
+            _log.debug("client left")
+        except Exception as error:
+            _log.exception("failed")
+            if self._status is None:
+                await problem_response(problem_of(error), self._scope)(self._scope, receive, self._send_marked)
+        finally:
+            self._count()
+            logged_request_id.reset(token)
+
+    async def _send_marked(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            headers["X-Request-Id"] = self._scope["state"]["request_id"]
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    def _count(self) -> None:
+        seconds = time.perf_counter() - self._started
+        route = getattr(self._scope.get("route"), "path", "unmatched")
+        status = self._status or 499
+        self._metrics.request(method=self._method, route=route, status=status, seconds=seconds)
+        _log.info(
+            "answered",
+            extra={"method": self._method, "route": route, "status": status, "ms": round(1000 * seconds, 1)},
+        )
+
+
+class Doorkeeper:
+    """Refuses foreign hosts, and writes that a browser sends for a foreign page."""
+
+    def __init__(self, app: ASGIApp, *, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await problem_response(refusal, scope)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._access.knows_host(hosts[0]):
+            return Problem(FOREIGN_HOST, "Call it by localhost, or name the host in LOCCIT_ALLOWED_HOSTS.")
+        scope["state"]["base_url"] = f"{scope['scheme']}://{hosts[0]}"
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if is_foreign_write(scope["method"], host=hosts[0], origin=origin, site=site):
+            return Problem(FOREIGN_ORIGIN, "A browser may write here from this service's own pages only.")
+        return None

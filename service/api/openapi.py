@@ -1,0 +1,51 @@
+"""The OpenAPI document: what FastAPI knows, with the problems, the key and examples."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.api.examples import EXAMPLES
+from service.api.schemas.requests import ExchangeBody, NewDocumentBody
+from service.api.schemas.responses import ProblemModel
+
+_DESCRIPTION = """\
+Give it documents, ask questions, get answers with quotes that stand in the documents, checked to the character.
+
+Offsets count Unicode code points of a version's canonical text, end exclusive. Errors are problem details (RFC 9457).
+Where the service has a key, send it as `Authorization: Bearer …`.
+"""
+
+
+@lru_cache(maxsize=4)
+def document_of(app: FastAPI) -> bytes:
+    document = get_openapi(title="Loccit", version=app.version, description=_DESCRIPTION, routes=app.routes)
+    components = document.setdefault("components", {})
+    for model in (ProblemModel, NewDocumentBody, ExchangeBody):
+        _add_schema(components.setdefault("schemas", {}), model.model_json_schema(ref_template=_REFERENCE))
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"key": []}, {}]
+    _add_examples(document["paths"])
+    return json.dumps(document).encode()
+
+
+_REFERENCE = "#/components/schemas/{model}"
+
+
+def _add_schema(schemas: dict[str, Any], schema: dict[str, Any]) -> None:
+    for name, inner in schema.pop("$defs", {}).items():
+        schemas.setdefault(name, inner)
+    schemas.setdefault(schema["title"], schema)
+
+
+def _add_examples(paths: dict[str, Any]) -> None:
+    for (method, path), example in EXAMPLES.items():
+        operation = paths[path][method]
+        if example.request is not None:
+            operation["requestBody"]["content"]["application/json"]["example"] = example.request
+        content = operation["responses"][str(example.status)]["content"]
+        content["application/json"]["example"] = example.response

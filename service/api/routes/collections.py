@@ -1,0 +1,60 @@
+"""Collections: made, listed, looked at, deleted."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.responses import Response
+
+from embeddings.collection import Collection
+from service.api.dependencies import CollectionPath, Cursor, DeskDep, Limit, MinSeq
+from service.api.problems import NOT_BUILT_YET, Problem
+from service.api.replies import json_reply, name_of, page_of, problems
+from service.api.routing import ContractRoute, router
+from service.api.schemas.requests import CollectionBody
+from service.api.schemas.responses import CollectionModel, CollectionsModel
+
+routes = router(ContractRoute, tag="Collections")
+
+
+@routes.get("/v1/collections", response_model=CollectionsModel, responses=problems())
+async def list_collections(desk: DeskDep, limit: Limit = 100, cursor: Cursor = None) -> Response:
+    """All collections by name."""
+    after = name_of(cursor) or ""
+    found = await desk.gates.lookups.run(desk.library.collections)
+    page, next_cursor = page_of(
+        [info for info in found if info.collection > after], limit=limit, name=lambda info: info.collection
+    )
+    items = [CollectionModel.from_domain(info) for info in page]
+    seq = max((info.seq for info in found), default=0)
+    return json_reply(CollectionsModel(items=items, next_cursor=next_cursor), seq=seq)
+
+
+@routes.put(
+    "/v1/collections/{collection}",
+    response_model=CollectionModel,
+    status_code=201,
+    responses={200: {"model": CollectionModel, "description": "It was there."}, **problems(400, 413, 415, 501, 507)},
+)
+async def make_collection(collection: CollectionPath, desk: DeskDep, body: CollectionBody | None = None) -> Response:
+    """Makes the collection, or gives the one that is there another title."""
+    body = body or CollectionBody()
+    if body.encoder not in (None, desk.engine.encoder.name):
+        detail = f"All collections use {desk.engine.encoder.name} for now; leave `encoder` out."
+        raise Problem(NOT_BUILT_YET, detail)
+    info, is_new = await desk.write(partial(desk.library.create, collection, title=body.title))
+    return json_reply(CollectionModel.from_domain(info), status=201 if is_new else 200, seq=info.seq)
+
+
+@routes.get("/v1/collections/{collection}", response_model=CollectionModel, responses=problems(404, 409))
+async def get_collection(collection: CollectionPath, desk: DeskDep, min_seq: MinSeq = None) -> Response:
+    """What the collection holds."""
+    info, seq = await desk.look(collection, Collection.info, min_seq=min_seq)
+    return json_reply(CollectionModel.from_domain(info), seq=seq)
+
+
+@routes.delete("/v1/collections/{collection}", status_code=204, responses=problems(404))
+async def delete_collection(collection: CollectionPath, desk: DeskDep) -> Response:
+    """Deletes the collection with all its documents and their bytes."""
+    await desk.write(partial(desk.library.delete, collection))
+    return Response(status_code=204)

@@ -1,0 +1,59 @@
+"""Whether the service lives, is ready, and what it counts."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from service.api.dependencies import Desk, DeskDep
+from service.api.replies import json_reply
+from service.api.routing import ContractRoute, PublicRoute, router
+from service.api.schemas.responses import CheckModel, LiveModel, ReadyModel
+from service.metrics import CONTENT_TYPE
+
+public = router(PublicRoute, tag="Health")
+routes = router(ContractRoute, tag="Health")
+
+
+@public.get("/health/live", response_model=LiveModel)
+async def live() -> Response:
+    """Answers while the event loop turns."""
+    return json_reply(LiveModel())
+
+
+@routes.get(
+    "/health/ready",
+    response_model=ReadyModel,
+    responses={503: {"model": ReadyModel, "description": "A part is not well."}},
+)
+async def ready(desk: DeskDep) -> Response:
+    """The state of every part."""
+    state = await desk.gates.lookups.run(lambda: _state(desk))
+    return json_reply(state, status=200 if state.ready else 503, seq=state.seq)
+
+
+@routes.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(desk: DeskDep) -> Response:
+    """What the service counts, for Prometheus."""
+    return Response(await desk.gates.lookups.run(lambda: _metrics(desk)), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _state(desk: Desk) -> ReadyModel:
+    checks = {name: CheckModel.model_validate(check) for name, check in desk.library.checks().items()}
+    checks["encoder"] = CheckModel(ok=True, detail=desk.engine.encoder.name)
+    checks["reader"] = CheckModel(ok=True, detail=desk.engine.reader.name)
+    return ReadyModel(ready=all(check.ok for check in checks.values()), checks=checks, seq=desk.library.seq)
+
+
+def _metrics(desk: Desk) -> bytes:
+    infos = desk.library.collections()
+    desk.metrics.contents(
+        collections=len(infos),
+        documents=sum(info.documents for info in infos),
+        passages=sum(info.passages for info in infos),
+        seq=max((info.seq for info in infos), default=0),
+    )
+    return desk.metrics.text()

@@ -1,0 +1,84 @@
+"""Jobs: looked at, watched, cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import anyio
+from pydantic import BaseModel
+from starlette.responses import Response, StreamingResponse
+
+from service.api.dependencies import Desk, DeskDep
+from service.api.replies import json_reply, problems
+from service.api.routing import ContractRoute, router
+from service.api.schemas.responses import JobItemModel, JobModel
+
+routes = router(ContractRoute, tag="Jobs")
+
+_FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+_LOOK_EVERY_SECONDS = 0.2
+_SILENCE_SECONDS = 15.0
+
+
+@routes.get("/v1/jobs/{job_id}", response_model=JobModel, responses=problems(404))
+async def get_job(job_id: str, desk: DeskDep) -> Response:
+    """How far the job is."""
+    return json_reply(await _job(desk, job_id))
+
+
+@routes.delete("/v1/jobs/{job_id}", response_model=JobModel, responses=problems(404))
+async def cancel_job(job_id: str, desk: DeskDep) -> Response:
+    """Cancels what the job has not done yet. A job that has finished stays as it is."""
+    return json_reply(JobModel.model_validate(await desk.write(partial(desk.engine.jobs.cancel, job_id))))
+
+
+@routes.get(
+    "/v1/jobs/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "`progress` and `item` as they come, then `end` with the whole job.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **problems(404),
+    },
+)
+async def watch_job(job_id: str, desk: DeskDep) -> Response:
+    """The job as server-sent events."""
+    first = await _job(desk, job_id)
+    return StreamingResponse(
+        _events(desk, first), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
+
+
+async def _job(desk: Desk, job_id: str) -> JobModel:
+    return JobModel.model_validate(await desk.gates.lookups.run(partial(desk.engine.jobs.get, job_id)))
+
+
+async def _events(desk: Desk, job: JobModel) -> AsyncIterator[str]:
+    shown: dict[str, JobItemModel] = {}
+    progress: tuple[int, int] | None = None
+    silent_seconds = 0.0
+    while True:
+        changed = [item for item in job.items if shown.get(item.document_id) != item]
+        for item in changed:
+            shown[item.document_id] = item
+            yield _event("item", item)
+        if (job.done, job.total) != progress:
+            progress = job.done, job.total
+            yield _event("progress", job.model_copy(update={"items": []}))
+            silent_seconds = 0.0
+        if job.state in _FINISHED:
+            yield _event("end", job)
+            return
+        if silent_seconds > _SILENCE_SECONDS:
+            silent_seconds = 0.0
+            yield ": still here\n\n"
+        await anyio.sleep(_LOOK_EVERY_SECONDS)
+        silent_seconds += _LOOK_EVERY_SECONDS
+        job = await _job(desk, job.job_id)
+
+
+def _event(name: str, model: BaseModel) -> str:
+    return f"event: {name}\ndata: {model.model_dump_json()}\n\n"

@@ -1,0 +1,101 @@
+"""Rules that several requests share."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from embeddings.domain import Metadata, MetadataValue
+from embeddings.errors import InvalidFilter
+from embeddings.filters import Filter, parse_filter
+from service.api.pointers import escaped
+
+COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+DOCUMENT_PATTERN = r"^[A-Za-z0-9._~-]{1,200}$"
+_MAX_METADATA_KEYS = 64
+_MAX_METADATA_BYTES = 65_536
+
+
+def _visible(text: str) -> str:
+    if not any(unicodedata.category(character)[0] in "LNPS" for character in text):
+        raise ValueError("There is nothing to read in this text.")
+    return text
+
+
+def _not_dots(document_id: str) -> str:
+    if document_id in (".", ".."):
+        raise ValueError("An id must not be `.` or `..`.")
+    return document_id
+
+
+def _filter(raw: object) -> object:
+    if raw is None:
+        return None
+    try:
+        return parse_filter(raw)
+    except InvalidFilter as error:
+        below = (error.field or "").removeprefix("/filter")
+        raise PydanticCustomError("invalid_filter", "{detail}", {"detail": str(error), "below": below}) from None
+
+
+def metadata_of(raw: object) -> object:
+    """Raises PydanticCustomError, whose context says `below` which pointer."""
+    if not isinstance(raw, dict):
+        raise _metadata_error("", "Metadata are a flat JSON object.")
+    if len(raw) > _MAX_METADATA_KEYS:
+        raise _metadata_error("", f"Metadata have at most {_MAX_METADATA_KEYS} keys; here are {len(raw)}.")
+    if len(json.dumps(raw)) > _MAX_METADATA_BYTES:
+        raise _metadata_error("", f"Metadata have at most {_MAX_METADATA_BYTES} bytes as JSON.")
+    return {key: _metadata_value(key, value) for key, value in raw.items()}
+
+
+def _metadata_value(key: str, value: object) -> MetadataValue:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    if isinstance(value, str | int | float | bool):
+        return value
+    raise _metadata_error(f"/{escaped(key)}", "A value is a string, a number, a boolean or a list of strings.")
+
+
+def _metadata_error(below: str, detail: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid_metadata", "{detail}", {"detail": detail, "below": below})
+
+
+_FILTER_SCHEMA = {
+    "type": "object",
+    "description": (
+        "`{field: {operator: value}}` with the operators eq, ne, in, gt, gte, lt, lte, exists; fields of one object are"
+        " joined by and; `and`, `or` take lists of filters, `not` takes one. `@title`, `@uri`, `@media_type`,"
+        " `@document_id`, `@created_at` and `@updated_at` are the document's own fields."
+    ),
+    "examples": [{"year": {"gte": 2020}, "not": {"kind": {"eq": "draft"}}}],
+}
+_METADATA_SCHEMA = {
+    "type": "object",
+    "maxProperties": _MAX_METADATA_KEYS,
+    "additionalProperties": {
+        "anyOf": [
+            {"type": ["string", "number", "boolean"]},
+            {"type": "array", "items": {"type": "string"}},
+        ]
+    },
+    "examples": [{"kind": "report", "year": 2024, "tags": ["energy", "policy"]}],
+}
+
+Question: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=2000, examples=["Who built Harwick Lighthouse?"]), AfterValidator(_visible)
+]
+CollectionId: TypeAlias = Annotated[str, Field(pattern=COLLECTION_PATTERN, examples=["default"])]
+DocumentId: TypeAlias = Annotated[
+    str, Field(pattern=DOCUMENT_PATTERN, examples=["harwick.txt"]), AfterValidator(_not_dots)
+]
+FilterField: TypeAlias = Annotated[Filter | None, BeforeValidator(_filter), WithJsonSchema(_FILTER_SCHEMA)]
+MetadataField: TypeAlias = Annotated[Metadata, BeforeValidator(metadata_of), WithJsonSchema(_METADATA_SCHEMA)]
+TopK: TypeAlias = Annotated[int, Field(ge=1, le=50)]
+Seq: TypeAlias = Annotated[int, Field(ge=0, lt=2**53)]
+Title: TypeAlias = Annotated[str, Field(max_length=1000)]
+Uri: TypeAlias = Annotated[str, Field(max_length=2000)]

@@ -1,0 +1,122 @@
+"""What may be sent: strict types, no unknown fields."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+
+from service.answering.answering import AskRequest, Exchange
+from service.api.schemas.fields import (
+    CollectionId,
+    DocumentId,
+    FilterField,
+    MetadataField,
+    Question,
+    Seq,
+    Title,
+    TopK,
+    Uri,
+)
+
+BATCH_SIZE = 32
+_HISTORY_LENGTH = 20
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class CollectionBody(Body):
+    title: Title | None = None
+    encoder: str | None = None
+
+
+class SearchBody(Body):
+    question: Question
+    collection: CollectionId = "default"
+    top_k: TopK = 10
+    filter: FilterField = None
+    max_per_document: int | None = Field(default=None, ge=1, le=50)
+    explain: bool = False
+    min_seq: Seq | None = None
+
+
+class ExchangeBody(Body):
+    question: Question
+    answer: str = Field(max_length=20_000)
+
+
+class AskBody(Body):
+    question: Question
+    collection: CollectionId = "default"
+    mode: Literal["auto", "extractive", "generative"] = "auto"
+    top_k: TopK = 8
+    filter: FilterField = None
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+    max_latency_ms: int | None = Field(default=None, ge=1, le=3_600_000)
+    history: list[ExchangeBody] = Field(default=[], max_length=_HISTORY_LENGTH)
+    stream: bool = False
+    explain: bool = False
+    min_seq: Seq | None = None
+
+    def to_domain(self) -> AskRequest:
+        return AskRequest(
+            question=self.question,
+            top_k=self.top_k,
+            filter=self.filter,
+            min_confidence=self.min_confidence,
+            max_latency_ms=self.max_latency_ms,
+            history=tuple(Exchange(question=one.question, answer=one.answer) for one in self.history),
+            explain=self.explain,
+        )
+
+
+class SearchBatchBody(Body):
+    requests: list[SearchBody] = Field(min_length=1, max_length=BATCH_SIZE)
+
+
+class AskBatchBody(Body):
+    requests: list[AskBody] = Field(min_length=1, max_length=BATCH_SIZE)
+
+
+class DocumentBody(Body):
+    text: str
+    title: Title | None = None
+    uri: Uri | None = None
+    media_type: Literal["text/plain", "text/markdown", "text/html"] = "text/plain"
+    metadata: MetadataField = {}
+
+
+class NewDocumentBody(DocumentBody):
+    document_id: DocumentId | None = None
+
+
+class DocumentsBody(Body):
+    documents: list[NewDocumentBody] = Field(min_length=1, max_length=1000)
+
+
+class VerifyBody(Body):
+    text: str = Field(min_length=1, max_length=20_000)
+    collection: CollectionId = "default"
+    filter: FilterField = None
+
+
+class OpenAIBody(BaseModel):
+    """OpenAI's own routes ignore what they do not know."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class ChatBody(OpenAIBody):
+    model: str
+    messages: list[dict[str, Any]] = Field(min_length=1)
+
+
+class EmbeddingsBody(OpenAIBody):
+    model: str
+    input: InstanceOf[str] | list[str]
+
+
+class VectorStoreSearchBody(OpenAIBody):
+    query: str | list[str]

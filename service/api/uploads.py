@@ -1,0 +1,109 @@
+"""What is handed in, as the engine takes it: JSON, a raw body, or the files of a form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from email.message import Message
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import TypeAdapter, ValidationError
+
+from embeddings.domain import Metadata, Source
+from service.api.bodies import parse_json
+from service.api.routing import media_type_of, unsupported
+from service.api.schemas.fields import MetadataField
+from service.api.schemas.requests import DocumentBody, DocumentsBody, NewDocumentBody
+from service.jobs import Upload
+from service.naming import MEDIA_TYPES, document_id_of, short_hash
+
+_READABLE = frozenset(MEDIA_TYPES.values())
+Checked = TypeVar("Checked")
+_METADATA = TypeAdapter[Metadata](MetadataField)
+_DOCUMENT = TypeAdapter(DocumentBody)
+_DOCUMENTS = TypeAdapter(DocumentsBody)
+
+
+def source_of_json(body: DocumentBody) -> Source:
+    return Source(
+        content=body.text.encode(),
+        media_type=body.media_type,
+        charset="utf-8",
+        title=body.title,
+        uri=body.uri,
+        metadata=body.metadata,
+    )
+
+
+async def source_of_request(request: Request, *, title: str | None, uri: str | None) -> Source:
+    """From a body of JSON or of any type that is read. Raises RequestValidationError, Problem."""
+    media_type = media_type_of(request)
+    body = await request.body()
+    if media_type == "application/json":
+        return source_of_json(_checked(_DOCUMENT, parse_json(body), "body"))
+    if media_type not in _READABLE:
+        raise unsupported("Send JSON, text/plain, text/markdown or text/html.")
+    metadata = _metadata_header(request)
+    return Source(
+        content=body, media_type=media_type, charset=_charset(request), title=title, uri=uri, metadata=metadata
+    )
+
+
+def uploads_of_json(value: object) -> list[Upload]:
+    """Raises RequestValidationError."""
+    return [_upload_of_json(one) for one in _checked(_DOCUMENTS, value, "body").documents]
+
+
+def _upload_of_json(body: NewDocumentBody) -> Upload:
+    source = source_of_json(body)
+    return Upload(document_id=body.document_id or f"text-{short_hash(source.content)}", source=source)
+
+
+def upload_of_file(*, name: str, media_type: str, content: bytes) -> Upload:
+    """A file of a form: its name makes the id and, where the part tells no usable type, the type."""
+    known = media_type if media_type in _READABLE else MEDIA_TYPES.get(PurePosixPath(name).suffix.lower())
+    if known is None:
+        raise unsupported("Each file must be text, Markdown or HTML, by its type or the ending of its name.")
+    return Upload(document_id=document_id_of(name), source=Source(content=content, media_type=known))
+
+
+def digest_of(uploads: Iterable[Upload]) -> str:
+    """One hash over everything that was handed in: equal means the same request."""
+    parts = [
+        [one.document_id, hashlib.sha256(source.content).hexdigest(), source.media_type, source.title, source.uri,
+         sorted(source.metadata.items())]
+        for one in uploads
+        for source in (one.source,)
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _metadata_header(request: Request) -> Metadata:
+    sent = request.headers.get("x-loccit-metadata")
+    if sent is None:
+        return {}
+    raw = sent.encode("latin-1")
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raw = sent.encode("utf-8")
+    return _checked(_METADATA, parse_json(raw), "body", "metadata")
+
+
+def _checked(adapter: TypeAdapter[Checked], value: object, *place: str) -> Checked:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        found = [{**one, "loc": (*place, *one["loc"])} for one in error.errors(include_url=False)]
+        raise RequestValidationError(found) from None
+
+
+def _charset(request: Request) -> str | None:
+    message = Message()
+    message["content-type"] = request.headers.get("content-type", "")
+    charset = message.get_param("charset")
+    return charset if isinstance(charset, str) else None

@@ -1,0 +1,116 @@
+"""The composition root: settings in, running parts out. The only file that names adapters."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+
+from embeddings.collection import Parts
+from embeddings.encoders.compiled import DEFAULT_MODEL, MANIFEST, CompiledEncoder
+from embeddings.errors import ModelUnavailable
+from embeddings.indexes.faiss import FlatIndexes
+from embeddings.indexes.tantivy import TantivyIndexes
+from embeddings.ingestion import Ingestion
+from embeddings.inspection import Finding, inspect
+from embeddings.library import Library
+from embeddings.loaders.formats import text_formats
+from embeddings.ports import Encoder
+from service.answering.answering import Answering
+from service.answering.ports import Reader
+from service.answering.readers.quoting import QuotingReader
+from service.jobs import Jobs
+from service.seeds import load_seeds
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+BUNDLED = "bundled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """Everything that runs behind the edge."""
+
+    settings: Settings
+    encoder: Encoder
+    reader: Reader
+    library: Library
+    jobs: Jobs
+    answering: Answering
+
+    def close(self) -> None:
+        """Finish what is being written, checkpoint, free the data folder."""
+        self.jobs.close()
+        self.library.close()
+
+
+def start(settings: Settings) -> Engine:
+    """Open the data folder, load the models, take up unfinished jobs. Raises StoreLocked, ModelUnavailable."""
+    encoder = make_encoder(settings)
+    reader = QuotingReader(encoder)
+    library = Library(settings.data, parts(encoder), free_disk_floor_bytes=settings.free_disk_floor_bytes)
+    try:
+        load_seeds(library, wanted=settings.seeds)
+        return Engine(
+            settings=settings,
+            encoder=encoder,
+            reader=reader,
+            library=library,
+            jobs=Jobs(library),
+            answering=Answering(reader=reader, encoder_name=encoder.name, encoder_is_multilingual=_is_chosen(settings)),
+        )
+    except BaseException:
+        library.close()
+        raise
+
+
+def parts(encoder: Encoder) -> Parts:
+    return Parts(
+        encoder=encoder,
+        ingestion=Ingestion(text_formats(), encoder.tokenizer),
+        vectors=FlatIndexes(),
+        words=TantivyIndexes(),
+    )
+
+
+def make_encoder(settings: Settings) -> Encoder:
+    """The bundled encoder, or the one that the settings name. Raises ModelMissing, ModelUnsound."""
+    if settings.encoder_engine == "sentence-transformers":
+        from embeddings.encoders.compilation import default_model
+        from embeddings.encoders.live import LiveEncoder
+
+        return LiveEncoder.load(settings.encoder if _is_chosen(settings) else default_model())
+    if not _is_chosen(settings):
+        return CompiledEncoder.load(DEFAULT_MODEL, threads=settings.threads)
+    return _compiled_once(settings)
+
+
+def _is_chosen(settings: Settings) -> bool:
+    return settings.encoder != BUNDLED
+
+
+def _compiled_once(settings: Settings) -> Encoder:
+    """Compile the chosen model at first use and keep it beside the data."""
+    folder = settings.data / "encoders" / hashlib.sha256(settings.encoder.encode()).hexdigest()[:16]
+    if not (folder / MANIFEST).is_file():
+        from embeddings.encoders.compilation import compile_encoder
+
+        logger.warning("compiling the encoder, once; this takes a minute or more", extra={"encoder": settings.encoder})
+        compile_encoder(settings.encoder, folder)
+    return CompiledEncoder.load(folder, threads=settings.threads)
+
+
+def doctor(settings: Settings, *, repair: bool = False) -> list[Finding]:
+    """Check the models, then every byte of the store. Raises StoreLocked while a service holds the data folder."""
+    try:
+        encoder = make_encoder(settings)
+    except ModelUnavailable as error:
+        return [Finding(name="encoder", ok=False, detail=str(error))]
+    models = [
+        Finding(name="encoder", ok=True, detail=f"{encoder.name}: files and reference vectors are sound"),
+        Finding(name="reader", ok=True, detail=QuotingReader(encoder).name),
+    ]
+    if not settings.data.is_dir():
+        return [*models, Finding(name="store", ok=True, detail="nothing stored yet")]
+    return [*models, *inspect(settings.data, parts(encoder), repair=repair)]

@@ -1,0 +1,226 @@
+"""The command line. Exit codes: 0 done, 1 failed or a check found something, 2 wrong usage, 3 no answer was found."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import httpx
+import typer
+from pydantic import ValidationError
+
+from embeddings.errors import LoccitError
+from service.calling import Refused, call
+from service.settings import Settings, unknown_variables
+
+FAILED = 1
+WRONG_USAGE = 2
+NOT_ANSWERED = 3
+
+app = typer.Typer(
+    name="loccit",
+    help="Ask your documents; every answer quotes the place it stands on.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Url = Annotated[str | None, typer.Option(help="Of a running service; else LOCCIT_URL, else the one on this machine.")]
+Data = Annotated[Path | None, typer.Option(help="The data folder (LOCCIT_DATA).")]
+CollectionName = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of the service as JSON.")]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="0 takes a free one.")] = None,
+    data: Data = None,
+) -> None:
+    """Run the service and its page."""
+    settings = _settings(host=host, port=port, data=data)
+    for name in unknown_variables():
+        typer.echo(f"loccit: {name} is no setting and is ignored; see docs/settings.md.", err=True)
+    if not settings.is_loopback and settings.api_key is None:
+        raise Refused(
+            f"To listen on {settings.host}, set LOCCIT_API_KEY first: others could read and write everything."
+        )
+    from service import logs, serving
+
+    logs.configure(settings.log_level)
+    serving.serve(settings)
+
+
+@app.command()
+def ask(
+    question: str,
+    collection: CollectionName = "default",
+    top_k: Annotated[int, typer.Option(help="Passages to read.")] = 8,
+    url: Url = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a question; exits with 3 where the documents don't answer it."""
+    body = {"question": question, "collection": collection, "top_k": top_k}
+    answer = call(_settings(url=url, data=data), "POST", "/v1/ask", json=body)
+    _print(answer, _answer_lines(answer), as_json=as_json)
+    if not answer["answered"]:
+        raise typer.Exit(NOT_ANSWERED)
+
+
+@app.command()
+def search(
+    question: str,
+    collection: CollectionName = "default",
+    top_k: Annotated[int, typer.Option(help="Passages to show.")] = 5,
+    url: Url = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the passages that fit a question best."""
+    body = {"question": question, "collection": collection, "top_k": top_k}
+    found = call(_settings(url=url, data=data), "POST", "/v1/search", json=body)
+    _print(found, _passage_lines(found["passages"]), as_json=as_json)
+
+
+@app.command()
+def put(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help=".txt .md .html")],
+    collection: CollectionName = "default",
+    document_id: Annotated[str | None, typer.Option("--id", help="Of a single file; else made from its name.")] = None,
+    url: Url = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add files to a collection, or replace them."""
+    if document_id is not None and len(files) > 1:
+        raise typer.BadParameter("--id names one document; give one file.")
+    settings = _settings(url=url, data=data)
+    receipts = [_put(settings, collection, path, document_id) for path in files]
+    _print(receipts, [_receipt_line(receipt) for receipt in receipts], as_json=as_json)
+
+
+@app.command()
+def documents(
+    collection: CollectionName = "default", url: Url = None, data: Data = None, as_json: AsJson = False
+) -> None:
+    """List the documents of a collection."""
+    settings = _settings(url=url, data=data)
+    items: list[dict[str, Any]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        params = {"limit": "1000", **({"cursor": cursor} if cursor else {})}
+        page = call(settings, "GET", f"/v1/collections/{quote(collection, safe='')}/documents", params=params)
+        items, cursor = items + page["items"], page["next_cursor"]
+    _print(items, [_document_line(item) for item in items], as_json=as_json)
+
+
+@app.command()
+def doctor(
+    repair: Annotated[bool, typer.Option(help="Rebuild what can be rebuilt.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check store, index and models while no service runs; exits with 1 if something is wrong."""
+    from service import bootstrap
+
+    findings = bootstrap.doctor(_settings(data=data), repair=repair)
+    listed = [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in findings]
+    _print(listed, [f"{'ok  ' if one.ok else 'BAD '} {one.name}: {one.detail}" for one in findings], as_json=as_json)
+    if not all(one.ok for one in findings):
+        raise typer.Exit(FAILED)
+
+
+def main() -> None:
+    try:
+        app()
+    except ValidationError as error:
+        _fail("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()), WRONG_USAGE)
+    except httpx.TransportError:
+        _fail("No service answers at that address; start one with `loccit serve`.", FAILED)
+    except (Refused, LoccitError, OSError) as error:
+        _fail(str(error), FAILED)
+
+
+def _fail(reason: str, code: int) -> None:
+    typer.echo(f"loccit: {_plain(reason)}", err=True)
+    sys.exit(code)
+
+
+def _settings(**given: object) -> Settings:
+    return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+def _put(settings: Settings, collection: str, path: Path, document_id: str | None) -> dict[str, Any]:
+    from service.naming import document_id_of, media_type_of_file
+
+    content = path.read_bytes()
+    media_type = media_type_of_file(path.name, content)
+    if media_type is None:
+        raise Refused(f"{path.name} is neither text, Markdown nor HTML.")
+    name = document_id or document_id_of(path.name)
+    place = f"/v1/collections/{quote(collection, safe='')}/documents/{quote(name, safe='')}"
+    return call(settings, "PUT", place, params={"wait": "true"}, content=content, headers={"Content-Type": media_type})
+
+
+def _print(value: object, lines: list[str], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    else:
+        for line in lines:
+            typer.echo(line)
+
+
+def _answer_lines(answer: dict[str, Any]) -> list[str]:
+    if not answer["answered"]:
+        reason = answer["no_answer_reason"].replace("_", " ")
+        return [f"No answer was found ({reason}). The closest passages:", "", *_passage_lines(answer["passages"][:3])]
+    lines = [typer.style(_plain(answer["answer"]), bold=_is_terminal())]
+    for citation in answer["citations"]:
+        lines += ["", f"[{citation['number']}] {_marked_quote(citation)}", f"    {_place(citation)}"]
+    return lines
+
+
+def _marked_quote(citation: dict[str, Any]) -> str:
+    quote_text, start, end = citation["quote"], citation["answer_start"], citation["answer_end"]
+    if start is None:
+        return _plain(quote_text)
+    first, last = start - citation["start"], end - citation["start"]
+    return _plain(quote_text[:first]) + _mark(_plain(quote_text[first:last])) + _plain(quote_text[last:])
+
+
+def _passage_lines(passages: list[dict[str, Any]]) -> list[str]:
+    return [line for one in passages for line in (f"{one['rank']}. {_plain(one['text'])}", f"   {_place(one)}", "")]
+
+
+def _place(cited: dict[str, Any]) -> str:
+    title = f"{_plain(cited['title'])} · " if cited["title"] else ""
+    return f"{title}{cited['document_id']}, version {cited['version']}, {cited['start']}–{cited['end']}"
+
+
+def _receipt_line(receipt: dict[str, Any]) -> str:
+    state = "unchanged" if receipt["unchanged"] else f"{receipt['passages']} passages"
+    notes = "".join(f"; {_plain(warning)}" for warning in receipt["warnings"])
+    return f"{receipt['document_id']}: version {receipt['version']}, {state}{notes}"
+
+
+def _document_line(item: dict[str, Any]) -> str:
+    title = _plain(item["title"] or "")
+    return f"{item['document_id']}  version {item['version']}, {item['characters']:,} characters  {title}".rstrip()
+
+
+def _mark(text: str) -> str:
+    return typer.style(text, bold=True) if _is_terminal() else f"[{text}]"
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _plain(text: str) -> str:
+    """One line that cannot steer a terminal."""
+    return " ".join("".join(" " if unicodedata.category(one) in ("Cc", "Cf") else one for one in text).split())

@@ -1,0 +1,52 @@
+"""What the service counts, in a registry of its own, as Prometheus text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "loccit_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "loccit_request_seconds", "Time to answer a request.", ("route",), buckets=_SECONDS, registry=self.registry
+        )
+        self._stages = Histogram(
+            "loccit_stage_seconds", "Time of one stage of a question.", ("stage",), buckets=_SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self._answers = Counter(
+            "loccit_answers", "Questions answered, or the reason why not.", ("outcome",), registry=self.registry
+        )
+        self._collections = Gauge("loccit_collections", "Collections.", registry=self.registry)
+        self._documents = Gauge("loccit_documents", "Documents of all collections.", registry=self.registry)
+        self._passages = Gauge("loccit_passages", "Passages of all collections.", registry=self.registry)
+        self._seq = Gauge("loccit_seq", "Highest sequence number of all collections.", registry=self.registry)
+
+    def request(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def question(self, timings_ms: Mapping[str, float]) -> None:
+        for stage, milliseconds in timings_ms.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+
+    def answer(self, outcome: str) -> None:
+        self._answers.labels(outcome).inc()
+
+    def contents(self, *, collections: int, documents: int, passages: int, seq: int) -> None:
+        self._collections.set(collections)
+        self._documents.set(documents)
+        self._passages.set(passages)
+        self._seq.set(seq)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)

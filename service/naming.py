@@ -1,0 +1,48 @@
+"""Ids and types that are made from the names of files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+MEDIA_TYPES: Mapping[str, str] = {
+    ".txt": "text/plain",
+    ".text": "text/plain",
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".html": "text/html",
+    ".htm": "text/html",
+}
+"""Types by the ending of a file's name."""
+
+_DOCUMENT_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,200}")
+_NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9._~-]+")
+_HTML = re.compile(rb"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_LOOKED_AT_BYTES = 4096
+
+
+def document_id_of(name: str) -> str:
+    """The name where it is a document id; else what is readable of it, with a short hash of the whole."""
+    if _DOCUMENT_ID.fullmatch(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = _NOT_IN_AN_ID.sub("-", PurePosixPath(plain.replace("\\", "/")).name).strip("-.~")[:80]
+    return "-".join(part for part in (slug, short_hash(name.encode("utf-8", "replace"))) if part)
+
+
+def media_type_of_file(name: str, content: bytes) -> str | None:
+    """By the ending of the name, else by how the content begins; None for what is no text."""
+    by_name = MEDIA_TYPES.get(PurePosixPath(name).suffix.lower())
+    if by_name is not None:
+        return by_name
+    beginning = content[:_LOOKED_AT_BYTES]
+    if _HTML.match(beginning):
+        return "text/html"
+    return None if b"\0" in beginning else "text/plain"
+
+
+def short_hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -1,0 +1,90 @@
+"""Runs the application with uvicorn and leaves its address where the command line finds it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import typer
+import uvicorn
+
+from service import bootstrap
+from service.api.app import create_app
+from service.bootstrap import Engine
+from service.settings import Settings
+
+_KEEP_ALIVE_SECONDS = 5
+_MAX_HEADER_BYTES = 65_536
+_ADDRESS_FILE = "service.json"
+
+
+def serve(settings: Settings) -> None:
+    """Returns when the service was told to stop. Raises LoccitError or OSError where it cannot start."""
+    with _listening_socket(settings) as listening, closing(bootstrap.start(settings)) as engine:
+        _Server(_config(settings, engine), settings=settings).run(sockets=[listening])
+
+
+def _config(settings: Settings, engine: Engine) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings, engine=engine),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.graceful_stop_seconds,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+    )
+
+
+def running_url(data: Path) -> str | None:
+    """Where the service that holds the data folder answers; None where none runs."""
+    try:
+        found = json.loads((data / _ADDRESS_FILE).read_text("utf-8"))
+        os.kill(found["pid"], 0)
+        return str(found["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, *, settings: Settings) -> None:
+        super().__init__(config)
+        self._address_file = settings.data / _ADDRESS_FILE
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started and sockets:
+            url = _url(sockets[0])
+            _write(self._address_file, {"url": url, "pid": os.getpid()})
+            typer.echo(f"Loccit answers at {url} — stop it with Ctrl+C.")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._address_file.unlink(missing_ok=True)
+        await super().shutdown(sockets=sockets)
+
+
+def _listening_socket(settings: Settings) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(address)
+    listening.set_inheritable(False)
+    return listening
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(content), "utf-8")
+    unfinished.replace(path)

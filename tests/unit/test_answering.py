@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+from embeddings.filters import Filter
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embeddings.domain import Hit, Passage, Scores, SearchResult, Span
+from embeddings.errors import DeletedDocument
+from service.answering.answering import Answering, AskRequest, Exchange
+from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
+
+TEXT = (
+    "Pemberlow Bakery stands on the quay. It was founded by Ada Marsh in 1921.\n"
+    "The oven burns beech wood. The bakery\nemploys 14 people."
+)
+FOUNDED = Span(TEXT.index("It was"), TEXT.index("\nThe oven"))
+EMPLOYS = Span(TEXT.index("The bakery\n"), len(TEXT))
+
+
+def passage(document_id: str, text: str, *, start: int = 0) -> Passage:
+    return Passage(
+        passage_id=f"{document_id}:{start}",
+        collection="default",
+        document_id=document_id,
+        version=1,
+        current=True,
+        title="A title",
+        uri=None,
+        headings=("Part", "Chapter"),
+        page=None,
+        start=start,
+        end=start + len(text),
+        text=text,
+        metadata={},
+    )
+
+
+@dataclass
+class Shelf:
+    """A collection in memory that finds everything, in order."""
+
+    texts: dict[str, str]
+    passages: list[Passage]
+    live: int = 1
+    allowed: int = 1
+    deleted: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def search(self, question: str, *, top_k: int, filter: Filter | None = None, explain: bool = False) -> SearchResult:
+        self.asked.append(question)
+        return SearchResult(
+            hits=tuple(Hit(passage=each, scores=Scores(fused=0.03)) for each in self.passages[:top_k]),
+            seq=7,
+            live_passages=self.live,
+            allowed_passages=self.allowed,
+            timings_ms={"encode": 1.23456, "search": 2.0},
+            explain={"dense": "trace"} if explain else None,
+        )
+
+    def slice(self, document_id: str, version: int, start: int, end: int) -> str:
+        if document_id in self.deleted:
+            raise DeletedDocument("It was deleted.")
+        return self.texts[document_id][max(0, start) : end]
+
+
+@dataclass
+class Scripted:
+    """A reader that says of each passage what it is told to say."""
+
+    says: Callable[[ReadingPassage], Sequence[tuple[Span, float]]]
+    threshold: float = 0.5
+    name: str = "scripted"
+    read_passages: int = 0
+
+    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
+        self.read_passages = len(passages)
+        return [
+            Reading(spans=tuple(ReadSpan(span=span, probability=p) for span, p in self.says(each)), no_answer=0.1)
+            for each in passages
+        ]
+
+
+def shelf(*texts: str) -> Shelf:
+    named = {f"d{number}": text for number, text in enumerate(texts)}
+    return Shelf(texts=named, passages=[passage(name, text) for name, text in named.items()])
+
+
+def ask(
+    reader: Scripted, collection: Shelf, request: AskRequest | None = None, *, multilingual: bool = False
+) -> Answer:
+    answering = Answering(reader=reader, encoder_name="words", encoder_is_multilingual=multilingual)
+    return answering.answer(request or AskRequest(question="Who founded it?"), collection)
+
+
+def saying(*spans: tuple[Span, float]) -> Scripted:
+    return Scripted(lambda _: spans)
+
+
+def test_an_answer_is_the_best_span_with_the_sentence_that_holds_it() -> None:
+    collection = Shelf(texts={"d": "Before. " + TEXT + " After."}, passages=[passage("d", TEXT, start=8)])
+    name = Span(TEXT.index("Ada"), TEXT.index(" in 1921"))
+
+    answer = ask(saying((name, 0.9), (EMPLOYS, 0.2)), collection)
+
+    assert (answer.answer, answer.confidence, answer.no_answer_reason) == ("Ada Marsh", 0.9, None)
+    [citation] = answer.citations
+    assert citation.quote == "It was founded by Ada Marsh in 1921."
+    assert collection.texts["d"][citation.start : citation.end] == citation.quote
+    assert collection.texts["d"][citation.answer_start : citation.answer_end] == "Ada Marsh"
+    assert citation.prefix == collection.texts["d"][citation.start - 32 : citation.start]
+    assert citation.suffix == collection.texts["d"][citation.end : citation.end + 32]
+    assert (citation.title, citation.headings, citation.passage_id) == ("A title", ("Part", "Chapter"), "d:8")
+
+
+def test_line_breaks_in_a_span_become_spaces_in_the_answer_and_stay_in_the_quote() -> None:
+    answer = ask(saying((EMPLOYS, 0.9)), shelf(TEXT))
+
+    assert answer.answer == "The bakery employs 14 people."
+    assert answer.citations[0].quote == "The bakery\nemploys 14 people."
+    assert answer.claims[0].support is Support.VERBATIM
+
+
+def test_the_prefix_is_shorter_where_the_document_begins() -> None:
+    answer = ask(saying((Span(0, 8), 0.9)), shelf(TEXT))
+
+    assert (answer.citations[0].start, answer.citations[0].prefix) == (0, "")
+
+
+@given(
+    st.lists(st.tuples(st.integers(-5, 200), st.integers(-5, 200), st.floats(allow_nan=True)), max_size=6),
+    st.text(alphabet="ab. \n?é", max_size=80),
+    st.sampled_from([0.0, 0.3, None]),
+)
+def test_whatever_a_reader_says_every_citation_is_the_stored_text(
+    said: list[tuple[int, int, float]], text: str, min_confidence: float | None
+) -> None:
+    collection = shelf(text, TEXT)
+    reader = saying(*((Span(start, end), probability) for start, end, probability in said))
+
+    answer = ask(reader, collection, AskRequest(question="which two?", min_confidence=min_confidence))
+
+    assert answer.answered == bool(answer.citations) == bool(answer.claims)
+    assert 0 <= answer.confidence <= 1
+    for citation in answer.citations:
+        stored = collection.texts[citation.document_id]
+        assert citation.answer_start is not None
+        assert citation.answer_end is not None
+        assert stored[citation.start : citation.end] == citation.quote
+        assert citation.start <= citation.answer_start < citation.answer_end <= citation.end
+        assert stored[: citation.start].endswith(citation.prefix)
+        assert stored[citation.end :].startswith(citation.suffix)
+    assert_claims_partition(answer)
+
+
+def assert_claims_partition(answer: Answer) -> None:
+    end = 0
+    for claim in answer.claims:
+        assert answer.answer is not None
+        assert answer.answer[claim.start : claim.end] == claim.text
+        assert answer.answer[end : claim.start] in ("; ", " ") or end == claim.start == 0
+        assert all(answer.citations[number - 1].number == number for number in claim.citations)
+        end = claim.end
+    assert end == len(answer.answer or "")
+
+
+def test_a_passage_that_no_longer_says_what_is_stored_is_passed_over() -> None:
+    collection = shelf(TEXT, "Ada Marsh baked.")
+    collection.texts["d0"] = TEXT.replace("Ada", "Eve")
+
+    answer = ask(Scripted(lambda each: [(Span(0, len(each.text)), 0.9)]), collection)
+
+    assert [citation.document_id for citation in answer.citations] == ["d1"]
+
+
+def test_a_document_deleted_while_it_was_read_is_not_cited() -> None:
+    collection = shelf(TEXT)
+    collection.deleted.add("d0")
+
+    answer = ask(saying((FOUNDED, 0.9)), collection)
+
+    assert (answer.answered, answer.no_answer_reason) == (False, NoAnswerReason.LOW_CONFIDENCE)
+
+
+def test_a_question_for_several_things_gets_a_claim_for_each() -> None:
+    reader = saying((FOUNDED, 0.6), (EMPLOYS, 0.55))
+
+    both = ask(reader, shelf(TEXT), AskRequest(question="Who founded it and how many work there?"))
+    one = ask(reader, shelf(TEXT), AskRequest(question="Who founded it?"))
+
+    assert both.answer == "It was founded by Ada Marsh in 1921. The bakery employs 14 people."
+    assert [claim.citations for claim in both.claims] == [(1,), (2,)]
+    assert len(one.claims) == 1
+    assert_claims_partition(both)
+
+
+def test_claims_that_end_without_a_full_stop_are_joined_by_a_semicolon() -> None:
+    ada, figure = Span(TEXT.index("Ada"), TEXT.index(" in 1921")), Span(TEXT.index("14"), TEXT.index("14") + 2)
+
+    answer = ask(saying((ada, 0.6), (figure, 0.55)), shelf(TEXT), AskRequest(question="Who founded it and how many?"))
+
+    assert answer.answer == "Ada Marsh; 14"
+
+
+def test_the_same_words_in_another_document_are_a_second_citation_of_one_claim() -> None:
+    answer = ask(saying((FOUNDED, 0.9)), shelf(TEXT, TEXT))
+
+    assert [claim.citations for claim in answer.claims] == [(1, 2)]
+    assert [citation.document_id for citation in answer.citations] == ["d0", "d1"]
+
+
+@pytest.mark.parametrize(
+    ("live", "allowed", "texts", "reason"),
+    [
+        (0, 0, (), NoAnswerReason.EMPTY_COLLECTION),
+        (5, 0, (), NoAnswerReason.FILTERED_OUT),
+        (5, 2, (), NoAnswerReason.NO_PASSAGES),
+        (5, 5, (TEXT,), NoAnswerReason.LOW_CONFIDENCE),
+    ],
+)
+def test_an_abstention_says_why(live: int, allowed: int, texts: tuple[str, ...], reason: NoAnswerReason) -> None:
+    answer = ask(saying((FOUNDED, 0.4)), replace(shelf(*texts), live=live, allowed=allowed))
+
+    assert (answer.answered, answer.answer, answer.no_answer_reason) == (False, None, reason)
+    assert (answer.claims, answer.citations, len(answer.hits)) == ((), (), len(texts))
+    assert answer.confidence == (0.4 if texts else 0.0)
+
+
+def test_min_confidence_replaces_the_threshold() -> None:
+    reader = saying((FOUNDED, 0.01))
+
+    assert ask(reader, shelf(TEXT), AskRequest(question="Who?", min_confidence=0.0)).answered
+    assert not ask(reader, shelf(TEXT), AskRequest(question="Who?", min_confidence=0.02)).answered
+
+
+def test_a_script_that_the_encoder_cannot_read_is_said_to_be_unsupported() -> None:
+    asked = AskRequest(question="谁创办了这家面包店？")
+    reader = saying((FOUNDED, 0.9))
+
+    assert ask(reader, shelf(TEXT), asked).no_answer_reason is NoAnswerReason.UNSUPPORTED_LANGUAGE
+    assert ask(reader, shelf(TEXT), asked, multilingual=True).answered
+    assert ask(reader, shelf(TEXT), replace(asked, min_confidence=0.0)).answered
+    assert ask(saying((Span(0, 4), 0.9)), shelf("面包店由马什创办。"), asked).answered
+
+
+def test_hits_keep_their_order_and_take_the_readers_best_probability() -> None:
+    reader = Scripted(lambda each: [(Span(0, 3), 0.2), (Span(0, 5), 0.3)] if each.text == TEXT else [])
+
+    answer = ask(reader, shelf("Nothing here.", TEXT))
+
+    assert [hit.passage.document_id for hit in answer.hits] == ["d0", "d1"]
+    assert [hit.scores.reader for hit in answer.hits] == [0.0, 0.3]
+    assert answer.hits[0].scores.fused == 0.03
+
+
+def test_a_deadline_leaves_later_passages_unread() -> None:
+    reader = saying((FOUNDED, 0.9))
+    collection = shelf(*[TEXT + str(number) for number in range(8)])
+
+    hurried = ask(reader, collection, AskRequest(question="Who?", max_latency_ms=0.001))
+
+    assert (hurried.degraded, reader.read_passages, len(hurried.hits)) == ("deadline", 1, 8)
+    assert hurried.hits[1].scores.reader is None
+    assert ask(reader, collection, AskRequest(question="Who?", max_latency_ms=60_000)).degraded is None
+
+
+def test_without_a_deadline_a_slow_clock_changes_nothing() -> None:
+    ticks = iter(range(0, 10**6, 1000))
+    answering = Answering(reader=saying((FOUNDED, 0.9)), encoder_name="words", clock=lambda: float(next(ticks)))
+    collection = shelf(*[TEXT] * 8)
+
+    answers = [answering.answer(AskRequest(question="Who?"), collection) for _ in range(3)]
+
+    assert len({replace(each, timings_ms={}).__repr__() for each in answers}) == 1
+    assert answers[0].degraded is None
+
+
+def test_a_follow_up_is_searched_with_what_it_leans_on() -> None:
+    collection = shelf(TEXT)
+    history = (Exchange(question="Who founded Pemberlow Bakery?", answer="Ada Marsh"),)
+
+    answer = ask(saying((FOUNDED, 0.9)), collection, AskRequest(question="When was it founded?", history=history))
+
+    assert answer.question == "When was it founded?"
+    assert collection.asked == [answer.question_used]
+    assert "Pemberlow Bakery" in answer.question_used
+
+
+def test_timings_cover_every_stage_and_are_rounded() -> None:
+    answer = ask(saying((FOUNDED, 0.9)), shelf(TEXT))
+
+    assert set(answer.timings_ms) == {"encode", "search", "read", "total"}
+    assert answer.timings_ms["encode"] == 1.235
+    assert all(round(value, 3) == value for value in answer.timings_ms.values())
+
+
+def test_explain_gives_the_whole_trace() -> None:
+    reader = saying((FOUNDED, 0.4), (EMPLOYS, 0.1))
+
+    answer = ask(reader, shelf(TEXT), AskRequest(question="Who?", explain=True))
+
+    assert answer.explain == {
+        "search": {"dense": "trace"},
+        "reader": [
+            {
+                "passage_id": "d0:0",
+                "no_answer": 0.1,
+                "spans": [
+                    {"start": FOUNDED.start, "end": FOUNDED.end, "probability": 0.4},
+                    {"start": EMPLOYS.start, "end": EMPLOYS.end, "probability": 0.1},
+                ],
+            }
+        ],
+        "threshold": 0.5,
+    }
+    assert ask(reader, shelf(TEXT)).explain is None
