@@ -283,7 +283,7 @@ def _stands_apart(unit: _Unit, run: Sequence[_Unit], sections: Sequence[_Section
     if unit.section == run[-1].section:
         return False
     is_short = _cost(run) * _SHORT < room or all(one.is_heading for one in run)
-    return not is_short or sections[unit.section].level < sections[run[0].section].level
+    return not is_short or sections[unit.section].level < sections[_section_of(run)].level
 
 
 def _overflows(unit: _Unit, run: Sequence[_Unit], rooms: Sequence[int]) -> bool:

@@ -211,15 +211,16 @@ def _full_stop_ends(before: str, following: str) -> bool:
 
 # Words -----------------------------------------------------------------------------------------------------------
 
-_MARKS = "".join(mark for mark in map(chr, range(0x300, 0x2100)) if unicodedata.category(mark)[0] == "M")
-_LETTER = rf"(?:[^\W_]|[{_MARKS}])"
+_MARKS = "".join(mark for mark in map(chr, range(0x300, 0x3100)) if unicodedata.category(mark)[0] == "M")
+_SIGN = rf"(?:[^\W_]|[{_MARKS}])"
+"""A letter, a digit, or a mark on one."""
 _TOKEN = re.compile(
     r"\d{1,3}(?:,\d{3}){1,6}+(?!\d)(?:\.\d{1,20}+)?+"  # 2,310 and 2,310.5
     r"|\d{1,20}+(?:\.\d{1,20}+){1,8}+"  # 3.6 and 1.2.3
-    r"|(?<![^\W_])[^\W\d_](?:\.[^\W\d_]){1,8}+(?![^\W_])"  # U.S.
-    rf"|{_LETTER}{{1,64}}+(?:['’]{_LETTER}{{1,32}}+){{0,3}}+"
+    rf"|(?<![^\W_])[A-Za-z](?:\.[A-Za-z]){{1,8}}+(?!{_SIGN})"  # U.S.
+    rf"|{_SIGN}{{1,64}}+(?:['’]{_SIGN}{{1,32}}+){{0,3}}+"
 )
-_SCRIPT_RUN = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}]){_LETTER})+")
+_SCRIPT_RUN = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}]){_SIGN})+")
 _ACCENT = re.compile("[\u0300-\u036f]+")
 _LETTERS_WITHOUT_DECOMPOSITION = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "’": "'", "ʼ": "'"}

@@ -23,7 +23,9 @@ class Access:
     def knows_host(self, host: str) -> bool:
         """Whether a Host header names this service: protects a browser's user from rebound names."""
         found = _HOST.fullmatch(host)
-        return bool(found) and (is_loopback(found["name"]) or found["name"].lower().rstrip(".") in self.hosts)
+        if found is None:
+            return False
+        return is_loopback(found["name"]) or found["name"].lower().rstrip(".") in self.hosts
 
     def admits(self, authorization: str | None) -> bool:
         """Whether an Authorization header carries the key; without a configured key everybody is admitted."""

@@ -31,7 +31,6 @@ class Settings(BaseSettings):
     max_question_bytes: int = Field(default=65_536, ge=1_024)
     max_document_bytes: int = Field(default=50_000_000, ge=1_024)
     free_disk_floor_bytes: int = Field(default=500_000_000, ge=0)
-    free_disk_floor_bytes: int = Field(default=500_000_000, ge=0)
     graceful_stop_seconds: int = Field(default=20, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

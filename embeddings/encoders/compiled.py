@@ -136,8 +136,8 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
 
 def run_one(session: onnxruntime.InferenceSession, token_ids: TokenIds) -> Vectors:
     """The vector of one text, shape (dimension,)."""
-    (vectors,) = session.run(None, {"input_ids": np.array([token_ids], np.int64)})
-    return vectors[0]
+    vector: Vectors = session.run(None, {"input_ids": np.array([token_ids], np.int64)})[0][0]
+    return vector
 
 
 def _sha256(path: Path) -> str:

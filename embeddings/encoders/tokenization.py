@@ -49,8 +49,12 @@ class FileTokenizer:
 
     def token_ids(self, texts: Sequence[str]) -> list[TokenIds]:
         """What the model reads of each text: cut to its length, with special tokens."""
-        starts = [text[: self._max_characters] for text in texts]
-        return [encoding.ids for encoding in _checked(self._cutting.encode_batch_fast, starts, special=True)]
+        encodings = _checked(self._cutting.encode_batch_fast, self.readable(texts), special=True)
+        return [encoding.ids for encoding in encodings]
+
+    def readable(self, texts: Sequence[str]) -> list[str]:
+        """The start of each text, beyond which nothing is read; a bound for the memory of tokenizers."""
+        return [text[: self._max_characters] for text in texts]
 
 
 class _Piece(NamedTuple):

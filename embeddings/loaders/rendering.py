@@ -238,7 +238,7 @@ def _row(cells: list[list[_Block]], group: int) -> list[_Block]:
 
 def _shown(text: str) -> str:
     """One line as a browser shows it, but for no-break spaces, which become plain ones as when copied from a page."""
-    return canonical(_SPACE.sub(" ", _INVISIBLE.sub("", text))).strip()
+    return _SPACE.sub(" ", canonical(_INVISIBLE.sub("", text))).strip()
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:

@@ -73,14 +73,13 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) -> AsyncIterator[None]:
-    running = engine or await to_thread.run_sync(bootstrap.start, settings)
-    app.state.engine = running
     app.state.gates = gates_of(settings)
+    app.state.engine = engine or await to_thread.run_sync(bootstrap.start, settings)
     try:
         yield
     finally:
         if engine is None:
-            await to_thread.run_sync(running.close)
+            await to_thread.run_sync(app.state.engine.close)
 
 
 async def _answer_problem(request: Request, error: Exception) -> Response:

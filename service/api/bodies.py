@@ -41,8 +41,9 @@ def parse_json(body: bytes) -> object:
 
 
 def _integer(digits: str) -> int | _Unusable:
-    value = int(digits) if len(digits) <= _INT64_DIGITS else None
-    return value if value in _INT64 else _Unusable("The number is too large for a 64-bit integer.")
+    if len(digits) <= _INT64_DIGITS and (value := int(digits)) in _INT64:
+        return value
+    return _Unusable("The number is too large for a 64-bit integer.")
 
 
 def _finite(digits: str) -> float | _Unusable:

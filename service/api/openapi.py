@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,6 +30,7 @@ def document_of(app: FastAPI) -> bytes:
         _add_schema(components.setdefault("schemas", {}), model.model_json_schema(ref_template=_REFERENCE))
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"key": []}, {}]
+    _name_successes(document["paths"])
     _add_examples(document["paths"])
     return json.dumps(document).encode()
 
@@ -40,6 +42,14 @@ def _add_schema(schemas: dict[str, Any], schema: dict[str, Any]) -> None:
     for name, inner in schema.pop("$defs", {}).items():
         schemas.setdefault(name, inner)
     schemas.setdefault(schema["title"], schema)
+
+
+def _name_successes(paths: dict[str, Any]) -> None:
+    for operations in paths.values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if response["description"] == "Successful Response":
+                    response["description"] = HTTPStatus(int(status)).phrase + "."
 
 
 def _add_examples(paths: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ def field_errors(found: Sequence[Mapping[str, Any]]) -> list[FieldError]:
 
 def _pointer(error: Mapping[str, Any]) -> str:
     place, *path = error["loc"]
-    below = error.get("ctx", {}).get("below", "")
+    below: str = error.get("ctx", {}).get("below", "")
     match place:
         case "body":
             return pointer_to(path) + below

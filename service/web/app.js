@@ -15,6 +15,7 @@ const REASONS = {
   low_confidence: "I looked, but these documents don’t seem to answer this. Here is what comes closest.",
   unsupported_language: "The question and the documents are in languages that I can’t bring together yet.",
 };
+const KINDS = { "text/plain": "text", "text/markdown": "Markdown", "text/html": "HTML" };
 const EXAMPLES = {
   "000_3757811314cd9546.txt": "Who is the party secretary of Longhu district?",
   "001_ada726a98d9a6ca7.txt": "How many innovation complexes has the province built?",
@@ -30,15 +31,40 @@ function make(tag, properties = {}, ...children) {
   return made;
 }
 
+const authorization = () => (sessionStorage.loccitKey ? { Authorization: `Bearer ${sessionStorage.loccitKey}` } : {});
+
 async function call(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers: { ...options.headers, ...authorization() } });
   } catch {
     throw { title: "The service does not answer.", detail: "Is it still running? Then try again." };
   }
   if (response.ok) return response;
+  if (response.status === 401) {
+    await askForKey();
+    return call(path, options);
+  }
   throw await response.json().catch(() => ({ title: `The service answered ${response.status}.`, detail: "" }));
+}
+
+let keyGiven = null;
+
+// Several calls may find out at once that a key is needed: they wait for the same answer.
+function askForKey() {
+  keyGiven ??= new Promise((resolve) => {
+    const dialog = document.getElementById("key");
+    const field = document.getElementById("key-value");
+    field.value = "";
+    dialog.addEventListener("close", () => {
+      sessionStorage.loccitKey = field.value;
+      keyGiven = null;
+      resolve();
+    }, { once: true });
+    dialog.addEventListener("cancel", (event) => event.preventDefault());
+    dialog.showModal();
+  });
+  return keyGiven;
 }
 
 const json = async (path, body) =>
@@ -231,7 +257,7 @@ async function listDocuments(cursor = null) {
 }
 
 function documentItem(record) {
-  const kind = record.media_type.replace("text/", "");
+  const kind = KINDS[record.media_type] ?? record.media_type;
   const button = make("button", { type: "button" }, make("span", { class: "title" }, record.title ?? record.document_id),
     make("span", { class: "quiet" }, `${record.document_id} · ${kind} · ${record.characters.toLocaleString("en")} characters · ${record.passages} passages`),
     ...record.warnings.map((warning) => make("span", { class: "quiet" }, ` · ${warning}`)));
@@ -279,6 +305,7 @@ function send(file, type, progress) {
     const request = new XMLHttpRequest();
     request.open("PUT", `${place(picker.value)}/documents/${documentId(file.name)}`);
     request.setRequestHeader("Content-Type", type || "application/octet-stream");
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.onprogress = (event) => { if (event.lengthComputable) progress.value = event.loaded / event.total; };
     request.upload.onload = () => progress.removeAttribute("value");

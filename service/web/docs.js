@@ -11,9 +11,12 @@ function make(tag, properties = {}, ...children) {
 }
 
 const table = (rows) =>
-  make("table", {}, make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, cell))))));
+  make("table", {}, make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, ...(typeof cell === "string" ? worded(cell) : [cell])))))));
 const code = (text) => make("code", {}, text);
 const block = (value) => make("pre", {}, make("code", {}, typeof value === "string" ? value : JSON.stringify(value, null, 2)));
+
+// Only the code between backticks is set apart.
+const worded = (text) => (text ?? "").split("`").map((part, index) => (index % 2 ? code(part) : part));
 
 function typeOf(schema, schemas) {
   if (!schema) return "";
@@ -59,7 +62,7 @@ function call(path, method, operation, schemas) {
   const answers = Object.entries(operation.responses).map(([status, one]) => [code(status), Object.keys(one.content ?? {}).join(", "), one.description]);
   const success = Object.values(operation.responses).map((one) => one.content?.["application/json"]).find(Boolean);
   return make("details", { class: "call", id: operation.operationId },
-    make("summary", {}, make("span", { class: "verb" }, method.toUpperCase()), code(path), make("span", { class: "says" }, operation.description ?? "")),
+    make("summary", {}, make("span", { class: "verb" }, method.toUpperCase()), code(path), make("span", { class: "says" }, ...worded(operation.description))),
     make("div", {},
       ...titled("Parameters", parameters.length ? table(parameters) : null),
       ...titled(`Body: ${Object.keys(body).join(", ")}`, json ? fields(json.schema, schemas) : null),
@@ -70,7 +73,8 @@ function call(path, method, operation, schemas) {
 
 const shown = document.getElementById("calls");
 try {
-  const response = await fetch("/openapi.json");
+  const key = sessionStorage.loccitKey;
+  const response = await fetch("/openapi.json", { headers: key ? { Authorization: `Bearer ${key}` } : {} });
   if (!response.ok) throw new Error("refused");
   const api = await response.json();
   const topics = new Map();
@@ -80,7 +84,8 @@ try {
       topics.set(topic, [...(topics.get(topic) ?? []), call(path, method, item[method], api.components.schemas)]);
     }
   }
-  document.getElementById("description").append(...api.info.description.trim().split("\n\n").map((text) => make("p", {}, text)));
+  const paragraphs = api.info.description.trim().split("\n\n");
+  document.getElementById("description").append(...paragraphs.map((text) => make("p", {}, ...worded(text))));
   shown.replaceChildren(...[...topics].flatMap(([topic, calls]) => [make("h2", {}, topic), ...calls]));
 } catch {
   shown.replaceChildren(make("p", { class: "failed" }, "The description could not be loaded. It may need the key of this service."));

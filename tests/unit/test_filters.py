@@ -189,8 +189,12 @@ def test_what_is_written_as_json_is_read_back(filter: Filter) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["and", "or", "not", "eq", "in", "@title", "@created_at", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["and", "or", "not", "eq", "in", "@title", "@created_at", "x"]), inner, max_size=3
+        )
+    ),
     max_leaves=12,
 )
 
@@ -200,5 +204,7 @@ def test_any_json_is_a_filter_or_refused_with_a_pointer(raw: object) -> None:
     try:
         matches(parse_filter(raw), STONE)
     except InvalidFilter as refusal:
-        assert refusal.field is not None
-        assert refusal.field.startswith("/filter")
+        pointer = refusal.field or ""
+    else:
+        pointer = "/filter"
+    assert pointer.startswith("/filter")

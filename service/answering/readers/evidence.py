@@ -26,7 +26,7 @@ _DATE = re.compile(
     rf"\b(?:1\d{{3}}|20\d\d)s?\b|\b{_MONTH}\b\.? ?\d|\b\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH}\b|\bcentury\b",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(rf"\d|\b(?:{_NUMBER_WORD}|half|once|twice)\b", re.IGNORECASE)
+_NUMBER = re.compile(rf"\d+(?:[.,]\d+)*|\b(?:{_NUMBER_WORD}|half|once|twice)\b", re.IGNORECASE)
 _MONEY = re.compile(r"[$€£¥]|\b(?:yuan|rmb|dollars?|euros?|pounds?|million|billion|trillion|cents?)\b", re.IGNORECASE)
 _SHARE = re.compile(r"%|\bper ?cent\b|\b(?:half|third|quarter|fifth)s?\b", re.IGNORECASE)
 _PLACE = re.compile(r"\b(?:in|at|from|near|to|of|through|across|around|on) (?:the )?[A-Z]")
@@ -36,6 +36,7 @@ _REASON = re.compile(
     re.IGNORECASE,
 )
 _LIST = re.compile(r"[,;:]")
+_PRONOUN = re.compile(r"\W*(?:it|its|they|their|he|his|she|her|this|these|those|such)\b")
 _FULL_NAME = re.compile(r"[A-Z][\w’'-]+(?: (?:[A-Z]\.?|de|van|von|bin|al))* [A-Z][\w’'-]+")
 
 _MARKS: dict[AnswerKind, re.Pattern[str]] = {
@@ -63,7 +64,15 @@ CHEAP_FEATURES: tuple[str, ...] = (
     "is_short",
     "is_question",
     "is_first",
-    "counted_beside_figure",
+    "focus_present",
+    "focus_absent",
+    "focus_beside_figure",
+    "last_term_present",
+    "rarest_term_present",
+    "opens_with_pronoun",
+    "coverage_gained_before",
+    "coverage_gained_by_pronoun",
+    "coverage_gained_by_title",
     *(f"{kind}_{state}" for kind in AnswerKind for state in ("present", "absent")),
     "passage_similarity",
     "passage_similarity_below_best",
@@ -104,6 +113,14 @@ def sentences_of(passages: Sequence[ReadingPassage]) -> list[Sentence]:
     return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PassageRow:
+    coverage: float
+    names_missing: float
+    figures_missing: float
+    title: frozenset[str]
+
+
 class CheapEvidence:
     """Signs that need no model, of all sentences of a call together."""
 
@@ -114,6 +131,7 @@ class CheapEvidence:
         self._sets = [frozenset(sentence.stems) for sentence in sentences]
         self._terms = _spelt_as_found(question.stems, frozenset().union(*self._sets))
         self._weights = self._rarity()
+        self._rarest = max(self._terms, key=lambda term: self._weights[term], default="")
         self._passage_text = [_with_context(passage) for passage in passages]
 
     def features(self) -> Features:
@@ -138,57 +156,67 @@ class CheapEvidence:
         total = sum(self._weights.values())
         return sum(weight for term, weight in self._weights.items() if term in known) / total if total else 0.0
 
-    def _of_passage(self, number: int, known: frozenset[str]) -> tuple[float, float, float]:
+    def _of_passage(self, number: int, known: frozenset[str]) -> _PassageRow:
         text = self._passage_text[number].lower()
-        return (
-            self._coverage(known),
-            _missing(self._question.names, text),
-            _missing(self._question.figures, text),
+        return _PassageRow(
+            coverage=self._coverage(known),
+            names_missing=_missing(self._question.names, text),
+            figures_missing=_missing(self._question.figures, text),
+            title=frozenset(content_words(self._passages[number].context)),
         )
 
-    def _of_sentence(self, index: int, passage_row: tuple[float, float, float]) -> list[float]:
+    def _of_sentence(self, index: int, passage_row: _PassageRow) -> list[float]:
         sentence, known, question = self._sentences[index], self._sets[index], self._question
         lowered = sentence.text.lower()
         shared = sum(term in known for term in self._terms)
         new_words = len(known.difference(self._terms))
         tokens = lowered.count(" ") + 1
+        coverage = self._coverage(known)
+        before = self._coverage(known | self._neighbours(index, (-1,))) - coverage
+        pronoun = float(bool(_PRONOUN.match(lowered)))
         return [
-            self._coverage(known),
+            coverage,
             shared / len(self._terms) if self._terms else 0.0,
-            self._coverage(known | self._neighbours(index)),
-            passage_row[0],
+            self._coverage(known | self._neighbours(index, (-1, 1))),
+            passage_row.coverage,
             0.0,
             len(question.pairs & pairs(sentence.text)) / len(question.pairs) if question.pairs else 0.0,
             _missing(question.names, lowered),
-            passage_row[1],
+            passage_row.names_missing,
             _missing(question.figures, lowered),
-            passage_row[2],
+            passage_row.figures_missing,
             shared / len(known) if known else 0.0,
             math.log1p(new_words),
             math.log1p(tokens),
             float(tokens < 5),
             float(sentence.text.rstrip().endswith(("?", "？"))),
             float(sentence.position == 0),
-            self._counted_beside_figure(lowered),
+            float(question.focus in known),
+            float(question.focus is not None and question.focus not in known),
+            self._focus_beside_figure(lowered),
+            float(bool(self._terms) and self._terms[-1] in known),
+            float(self._rarest in known),
+            pronoun,
+            before,
+            pronoun * before,
+            self._coverage(known | passage_row.title) - coverage,
             *self._kind_row(sentence.text),
         ]
 
-    def _neighbours(self, index: int) -> frozenset[str]:
-        """Stems of the sentences right before and after, in the same passage."""
+    def _neighbours(self, index: int, steps: Sequence[int]) -> frozenset[str]:
+        """Stems of the sentences so many steps away, in the same passage."""
         near: frozenset[str] = frozenset()
-        for other in (index - 1, index + 1):
+        for other in (index + step for step in steps):
             if 0 <= other < len(self._sentences) and self._sentences[other].passage == self._sentences[index].passage:
                 near |= self._sets[other]
         return near
 
-    def _counted_beside_figure(self, lowered: str) -> float:
-        counted = self._question.counted
-        if counted is None:
+    def _focus_beside_figure(self, lowered: str) -> float:
+        focus = self._question.focus
+        if focus is None or self._question.kind is not AnswerKind.NUMBER:
             return 0.0
         tokens = words(lowered)
-        return float(
-            any(_NUMBER.search(token) and counted in tokens[at + 1 : at + 6] for at, token in enumerate(tokens))
-        )
+        return float(any(_NUMBER.search(token) and focus in tokens[at + 1 : at + 6] for at, token in enumerate(tokens)))
 
     def _kind_row(self, text: str) -> list[float]:
         row = [0.0] * (2 * len(AnswerKind))
@@ -219,13 +247,13 @@ def _holds(text: str, question: Question) -> bool:
     """Whether the text has something of the kind that the question asks for, and that it does not name itself."""
     kind = question.kind
     if kind is AnswerKind.NUMBER:
-        return any(figure not in question.figures for figure in figures(text)) or bool(_NUMBER.search(text))
+        return any(figure not in question.words for figure in _NUMBER.findall(_DATE.sub("", text).lower()))
     if kind is AnswerKind.PERSON:
-        return any(not set(names(found)) & question.names for found in _FULL_NAME.findall(text))
+        return any(not set(found.lower().split()) & question.words for found in _FULL_NAME.findall(text))
     if kind is AnswerKind.LIST:
         return len(_LIST.findall(text)) >= 2
     if kind is AnswerKind.THING:
-        return any(name not in question.names for name in names(text)[1:])
+        return any(name not in question.words for name in names(text)[1:])
     if kind is AnswerKind.KEYWORDS:
         return any(figure not in question.figures for figure in figures(text))
     mark = _MARKS.get(kind)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from embeddings.text import content_words, words
+from embeddings.text import STOP_WORDS, content_words, words
 
 
 class AnswerKind(StrEnum):
@@ -51,6 +51,7 @@ _KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = tuple(
         (AnswerKind.THING, r"\b(?:what|which)\b"),
     )
 )
+_WORD = re.compile(r"[\w’'-]+")
 _FIGURE = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _CAPITALISED = re.compile(r"\b[A-Z][\w&’'-]*")
 _QUESTION_WORDS = frozenset(
@@ -120,15 +121,30 @@ class Question:
     names: frozenset[str]
     figures: frozenset[str]
     pairs: frozenset[tuple[str, str]]
-    counted: str | None
-    """Stem of what is counted: the word after `how many`."""
+    words: frozenset[str]
+    """All of them, in lower case."""
+    focus: str | None
+    """Stem of what is asked for: the noun after `which`, `what` or `how many`."""
 
 
-_COUNTED = re.compile(r"\bhow many (?:\w+ ){0,2}?(\w+s)\b", re.IGNORECASE)
+_FOCUS = re.compile(r"\b(?:which|what|how many) ((?:[\w-]+ ?){1,4})", re.IGNORECASE)
+_VERBS = frozenset(words("is are was were does do did has have had can could will would should may might"))
+
+
+def _focus(text: str) -> str | None:
+    """The last of up to three words between the question word and the first verb; None if a verb follows at once."""
+    found = _FOCUS.search(text)
+    if found is None:
+        return None
+    noun_words: list[str] = []
+    for word in words(found[1])[:3]:
+        if word in STOP_WORDS or word in _VERBS:
+            break
+        noun_words.append(word)
+    return noun_words[-1] if noun_words else None
 
 
 def analyse(text: str) -> Question:
-    counted = _COUNTED.search(text)
     return Question(
         text=text,
         kind=next((kind for kind, pattern in _KINDS if pattern.search(text)), AnswerKind.KEYWORDS),
@@ -136,5 +152,6 @@ def analyse(text: str) -> Question:
         names=frozenset(names(text)),
         figures=frozenset(figures(text)),
         pairs=pairs(text),
-        counted=words(counted[1])[0] if counted else None,
+        words=frozenset(_WORD.findall(text.lower())),
+        focus=_focus(text),
     )

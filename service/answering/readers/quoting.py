@@ -27,8 +27,7 @@ MOST_ENCODED = 12
 """Sentences a question that the encoder sees: reading time grows with it."""
 
 FEATURES = CHEAP_FEATURES + SIMILARITY_FEATURES
-_ARRAYS = ("shortlist", "mean", "scale", "linear", "hidden", "output")
-_SHIPPED = Path(__file__).with_suffix(".json")
+SHIPPED = Path(__file__).with_suffix(".json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,41 +36,22 @@ class QuotingParameters:
 
     shortlist: Features
     """Weights of the cheap features, which choose the sentences to encode."""
-    mean: Features
-    scale: Features
-    linear: Features
-    hidden: Features
-    """Shape (features + 1, units); the last row is the bias."""
-    output: Features
-    """Shape (units + 1,); the last is the bias."""
-    slope: float
-    offset: float
+    weights: Features
+    bias: float
     threshold: float
 
     @classmethod
-    def load(cls, path: Path = _SHIPPED) -> QuotingParameters:
+    def load(cls, path: Path = SHIPPED) -> QuotingParameters:
+        """Raises ModelUnsound where the parameters belong to other features."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         if tuple(stored["features"]) != FEATURES:
             raise ModelUnsound("The quoting reader's parameters were fitted for other features; fit them again.")
-        array = {name: np.array(stored[name], dtype=np.float64) for name in _ARRAYS}
         return cls(
-            shortlist=array["shortlist"],
-            mean=array["mean"],
-            scale=array["scale"],
-            linear=array["linear"],
-            hidden=array["hidden"],
-            output=array["output"],
-            slope=float(stored["slope"]),
-            offset=float(stored["offset"]),
+            shortlist=np.array(stored["shortlist"], dtype=np.float64),
+            weights=np.array(stored["weights"], dtype=np.float64),
+            bias=float(stored["bias"]),
             threshold=float(stored["threshold"]),
         )
-
-    def score(self, features: Features) -> Features:
-        """Log odds against the null answer, one a row."""
-        standard = (features - self.mean) / self.scale
-        units = np.tanh(standard @ self.hidden[:-1] + self.hidden[-1])
-        raw = standard @ self.linear + units @ self.output[:-1] + self.output[-1]
-        return np.asarray(self.slope * raw + self.offset)
 
 
 class QuotingReader:
@@ -91,13 +71,20 @@ class QuotingReader:
 
     def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
         chosen, features = self.gather(question, passages)
-        probabilities = _against_nothing(self._parameters.score(features)) if chosen else np.zeros(0)
+        probabilities = self._probabilities(features)
         return [
             _reading(
                 [(each, float(p)) for each, p in zip(chosen, probabilities, strict=True) if each.passage == number]
             )
             for number in range(len(passages))
         ]
+
+    def _probabilities(self, features: Features) -> Features:
+        """Softmax over the sentences and an answer of nothing, whose score is 0."""
+        scores = features @ self._parameters.weights + self._parameters.bias
+        highest = scores.max(initial=0.0)
+        weights = np.exp(scores - highest)
+        return np.asarray(weights / (weights.sum() + np.exp(-highest)))
 
     def gather(self, question: str, passages: Sequence[ReadingPassage]) -> tuple[list[Sentence], Features]:
         """The most promising sentences, in reading order, and their features, one row each."""
@@ -111,13 +98,6 @@ class QuotingReader:
         vectors = self._encoder.encode_passages([each.text for each in chosen])
         similarities = (vectors @ self._encoder.encode_questions([question])[0]).astype(np.float64)
         return chosen, np.hstack([cheap[kept], similarity_features(similarities, chosen)])
-
-
-def _against_nothing(scores: Features) -> Features:
-    """Softmax over the sentences and an answer of nothing, whose score is 0."""
-    highest = max(0.0, float(scores.max()))
-    weights = np.exp(scores - highest)
-    return np.asarray(weights / (weights.sum() + np.exp(-highest)))
 
 
 def _reading(found: Sequence[tuple[Sentence, float]]) -> Reading:

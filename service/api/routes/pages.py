@@ -31,7 +31,8 @@ _PROBLEM_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} · Loccit</title><link rel="stylesheet" href="/static/style.css">
 <link rel="icon" href="/static/icon.svg"></head>
-<body><header class="bar"><a class="brand" href="/">Loccit</a><nav><a href="/docs">API</a></nav></header><main class="prose">{body}</main></body></html>
+<body><header class="bar"><a class="brand" href="/">Loccit</a><a href="/docs">API</a></header>
+<main class="prose">{body}</main></body></html>
 """
 
 

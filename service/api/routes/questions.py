@@ -26,7 +26,7 @@ several = router(BatchRoute, tag="Questions")
 
 _log = logging.getLogger("loccit.questions")
 _REFUSED = problems(400, 404, 409, 413, 415)
-Asked = TypeVar("Asked", bound=BaseModel)
+Asked = TypeVar("Asked", SearchBody, AskBody)
 Answered = TypeVar("Answered", bound=BaseModel)
 
 
