@@ -15,6 +15,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".markdown": "text/markdown",
     ".html": "text/html",
     ".htm": "text/html",
+    ".xhtml": "application/xhtml+xml",
 }
 """Types by the ending of a file's name."""
 

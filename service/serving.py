@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,9 @@ _ADDRESS_FILE = "service.json"
 def serve(settings: Settings) -> None:
     """Returns when the service was told to stop. Raises LoccitError or OSError where it cannot start."""
     with _listening_socket(settings) as listening, closing(bootstrap.start(settings)) as engine:
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            # uvicorn obeys these and then sends itself the same again; the engine has still to be closed by then.
+            signal.signal(stop, signal.SIG_IGN)
         _Server(_config(settings, engine), settings=settings).run(sockets=[listening])
 
 

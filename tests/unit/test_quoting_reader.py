@@ -107,7 +107,7 @@ def test_candidates_are_sentences_and_all_probabilities_sum_to_one(question: str
     assert sum(span.probability for span in spoken) <= 1 + 1e-9
     for reading, text in zip(readings, texts, strict=True):
         assert {each.span for each in reading.spans} <= set(sentence_spans(text))
-        assert [each.probability for each in reading.spans] == sorted((s.probability for s in reading.spans))[::-1]
+        assert [each.probability for each in reading.spans] == sorted((s.probability for s in reading.spans), reverse=True)
         assert 0 <= reading.no_answer <= 1
 
 

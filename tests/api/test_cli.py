@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.naming import document_id_of, media_type_of_file
+from service.serving import running_url
+from tests.api.conftest import TEXT
+
+ROOT = Path(__file__).parents[2]
+Loccit = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        "LOCCIT_DATA": str(tmp_path / "data"),
+        "LOCCIT_SEEDS": "false",
+        "LOCCIT_FREE_DISK_FLOOR_BYTES": "0",
+        "PATH": "/usr/bin",
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+@pytest.fixture
+def loccit(environment: dict[str, str], tmp_path: Path) -> Loccit:
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            cwd=tmp_path, env=environment | variables, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+
+    return run
+
+
+def test_a_file_is_put_found_and_asked_in_this_process(loccit: Loccit, tmp_path: Path) -> None:
+    (tmp_path / "harwick.txt").write_text(TEXT)
+    put = loccit("put", "harwick.txt", "--json")
+    assert put.returncode == 0, put.stderr
+    assert json.loads(put.stdout)[0]["document_id"] == "harwick.txt"
+    assert loccit("documents").stdout.startswith("harwick.txt  version 1")
+    found = loccit("search", "Who built Harwick Lighthouse?")
+    assert "Edda Thornquist" in found.stdout
+    assert "harwick.txt, version 1, 0–" in found.stdout
+
+
+def test_commands_find_the_service_that_runs_on_the_same_data(
+    loccit: Loccit, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as serving:  # fmt: skip
+        try:
+            assert serving.stdout is not None
+            assert serving.stdout.readline().startswith("Loccit answers at http://127.0.0.1:")
+            assert running_url(tmp_path / "data") is not None
+            (tmp_path / "harwick.txt").write_text(TEXT)
+            assert loccit("put", "harwick.txt").stdout == "harwick.txt: version 1, 1 passages\n"
+            answer = loccit("ask", "In what year was Harwick Lighthouse built?")
+            assert answer.returncode in (0, 3), answer.stderr
+            assert "harwick.txt, version 1" in answer.stdout
+            second = loccit("serve", "--port", "0")
+            assert second.returncode == 1
+            assert len(second.stderr.splitlines()) == 1
+        finally:
+            serving.terminate()
+            assert serving.wait(30) == 0
+    assert running_url(tmp_path / "data") is None
+
+
+def test_what_goes_wrong_is_told_in_one_line(loccit: Loccit) -> None:
+    for arguments, variables, code in (
+        (("serve", "--host", "0.0.0.0"), {}, 1),
+        (("ask", "Why?"), {"LOCCIT_URL": "http://127.0.0.1:9"}, 1),
+        (("ask", "Why?", "-c", "no-such-one"), {}, 1),
+        (("documents",), {"LOCCIT_PORT": "many"}, 2),
+    ):
+        ended = loccit(*arguments, **variables)
+        assert ended.returncode == code, ended.stderr
+        assert ended.stderr.startswith("loccit: ")
+        assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_doctor_finds_a_fresh_store_well(loccit: Loccit) -> None:
+    checked = loccit("doctor", "--json")
+    assert checked.returncode == 0, checked.stderr
+    assert all(finding["ok"] for finding in json.loads(checked.stdout))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.MD", b"", "text/markdown"),
+        ("a", b"  <!DOCTYPE html><p>", "text/html"),
+        ("a", b"words", "text/plain"),
+        ("a.pdf", b"%PDF-1.7\0", None),
+    ],
+)
+def test_the_type_of_a_file_is_told_by_its_name_or_content(name: str, content: bytes, expected: str | None) -> None:
+    assert media_type_of_file(name, content) == expected
+
+
+@pytest.mark.parametrize("name", ["..", "a b.txt", "鳥.txt", "../../etc/passwd", "x" * 300, "", "CON\0"])
+def test_a_name_that_is_no_id_becomes_one_of_its_own(name: str) -> None:
+    made = document_id_of(name)
+    assert document_id_of(made) == made != name
+    assert document_id_of(name + "x") != made

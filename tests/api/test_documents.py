@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import TEXT, Api
+from tests.api.test_refusals import pointers, problem
+
+
+def test_a_document_goes_in_and_comes_back(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}/documents/a"
+    made = api("PUT", path, json={"text": TEXT, "title": "T", "uri": "file:a", "metadata": {"year": 1874, "on": True}})
+    assert made.status_code == 201
+    assert made.headers["x-loccit-seq"] == str(made.json()["seq"])
+    assert api.json("PUT", path, json={"text": TEXT, "title": "T"})["unchanged"] is True
+    record = api.json("GET", path)
+    assert (record["title"], record["version"], record["media_type"]) == ("T", 1, "text/plain")
+    assert api("GET", f"{path}/original").content == TEXT.encode()
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body", "expected"),
+    [
+        ("text/plain; charset=latin-1", b"Caf\xe9 noir.", "Café noir."),
+        ("text/markdown", b"# Head\n\nBody *text*.", "Body text."),
+        ("text/html", b"<p>One &amp; two</p>", "One & two"),
+        ("", b"Plain words.", "Plain words."),
+    ],
+    ids=["latin-1", "markdown", "html", "no type"],
+)
+def test_raw_bodies_are_read_by_their_type(api: Api, collection: str, media_type: str, body: bytes, expected: str) -> None:
+    path = f"/v1/collections/{collection}/documents/raw"
+    headers = {"Content-Type": media_type} if media_type else {}
+    api.json("PUT", path, status=201, content=body, headers=headers, params={"title": "T", "uri": "u"})
+    assert expected in api("GET", f"{path}/text").text
+    assert api.json("GET", path)["title"] == "T"
+
+
+@pytest.mark.parametrize(
+    "header", [b'{"a": "r\\u00e9serve"}', '{"a": "réserve"}'.encode(), '{"a": "réserve"}'.encode("latin-1")]
+)
+def test_the_metadata_header_is_read_in_any_usual_encoding(api: Api, collection: str, header: bytes) -> None:
+    path = f"/v1/collections/{collection}/documents/raw"
+    headers: Any = {b"X-Loccit-Metadata": header, b"Content-Type": b"text/plain"}
+    api.json("PUT", path, status=201, content=b"Words.", headers=headers)
+    assert api.json("GET", path)["metadata"] == {"a": "réserve"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "pointer"),
+    [
+        ({"a": {"b": 1}}, "/metadata/a"),
+        ({"a/b": [1]}, "/metadata/a~1b"),
+        ({"a": None}, "/metadata/a"),
+        ({str(n): n for n in range(65)}, "/metadata"),
+        ([], "/metadata"),
+        ({"a": "x" * 70_000}, "/metadata"),
+    ],
+    ids=["nested", "numbers", "null", "65 keys", "list", "large"],
+)
+def test_metadata_outside_the_rules_are_refused_by_name(
+    api: Api, collection: str, metadata: object, pointer: str
+) -> None:
+    path = f"/v1/collections/{collection}/documents/a"
+    assert pointers(api("PUT", path, json={"text": "Words.", "metadata": metadata})) == [pointer]
+    header = {"X-Loccit-Metadata": json.dumps(metadata), "Content-Type": "text/plain"}
+    assert pointers(api("PUT", path, content=b"Words.", headers=header)) == [pointer]
+
+
+def test_a_list_is_paged_narrowed_and_filtered(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}/documents"
+    for name, shelf in (("a-1", "x"), ("a-2", "y"), ("b-1", "x")):
+        api.json("PUT", f"{path}/{name}", status=201, json={"text": f"This is {name}.", "metadata": {"shelf": shelf}})
+    first = api.json("GET", path, params={"limit": 2})
+    rest = api.json("GET", path, params={"limit": 2, "cursor": first["next_cursor"]})
+    assert [item["document_id"] for item in first["items"] + rest["items"]] == ["a-1", "a-2", "b-1"]
+    assert rest["next_cursor"] is None
+    assert "versions" not in first["items"][0]
+    chosen = api.json("GET", path, params={"prefix": "a", "filter": '{"shelf": {"eq": "x"}}'})
+    assert [item["document_id"] for item in chosen["items"]] == ["a-1"]
+
+
+def test_a_deleted_document_is_gone_for_good(api: Api, lighthouse: str) -> None:
+    path = f"/v1/collections/{lighthouse}/documents/harwick.txt"
+    receipt = api.json("DELETE", path, params={"purge": "true"})
+    assert (receipt["document_id"], receipt["versions"]) == ("harwick.txt", 1)
+    for part in ("", "/text", "/original"):
+        problem(api("GET", path + part), 410)
+    problem(api("DELETE", path), 404)
+
+
+def test_the_original_is_an_attachment_that_no_browser_opens(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}/documents/page.html"
+    body = b"<script>alert(1)</script><p>Words.</p>"
+    api.json("PUT", path, status=201, content=body, headers={"Content-Type": "text/html"})
+    response = api("GET", f"{path}/original")
+    assert response.content == body
+    assert response.headers["content-disposition"] == 'attachment; filename="page.html"'
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "sandbox" in response.headers["content-security-policy"]
+
+
+def test_text_is_sliced_in_code_points_and_in_units_of_javascript(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}/documents/a"
+    api.json("PUT", path, status=201, json={"text": "🐦 a bird"})
+    for params, expected in (
+        ({"start": 2, "end": 3}, "a"),
+        ({"start": 3, "end": 4, "unit": "utf16"}, "a"),
+        ({"start": 4, "end": 999}, "bird"),
+        ({"start": 999}, ""),
+    ):
+        response = api("GET", f"{path}/text", params=params)
+        assert response.text == expected
+        assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    problem(api("GET", f"{path}/text", params={"start": 1, "unit": "utf16"}), 422)
+
+
+def test_a_text_that_is_known_already_answers_304(api: Api, lighthouse: str) -> None:
+    path = f"/v1/collections/{lighthouse}/documents/harwick.txt/text"
+    etag = api("GET", path).headers["etag"]
+    known = api("GET", path, headers={"If-None-Match": f'"other", W/{etag}'})
+    assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
+    assert api("GET", path, params={"end": 5}, headers={"If-None-Match": etag}).status_code == 200
+
+
+def test_a_read_that_waits_in_vain_answers_409(api: Api, lighthouse: str) -> None:
+    problem(api("GET", f"/v1/collections/{lighthouse}", params={"min_seq": 10_000}), 409)
+
+
+def test_a_collection_is_made_renamed_listed_and_deleted(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}"
+    assert api.json("PUT", path, json={"title": "New"})["title"] == "New"
+    assert collection in {item["collection"] for item in api.json("GET", "/v1/collections")["items"]}
+    problem(api("PUT", path, json={"encoder": "another"}), 501)
+    assert api("DELETE", path).status_code == 204
+    problem(api("GET", path), 404)
+
+
+def test_head_answers_as_get_does(api: Api, lighthouse: str) -> None:
+    path = f"/v1/collections/{lighthouse}/documents/harwick.txt/text"
+    assert api("HEAD", path).headers["etag"] == api("GET", path).headers["etag"]

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from tests.api.conftest import Api
+from tests.api.test_refusals import pointers, problem
+
+
+def finished(api: Api, job_id: str) -> Any:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        job = api.json("GET", f"/v1/jobs/{job_id}")
+        if job["state"] in ("succeeded", "failed", "cancelled"):
+            return job
+        time.sleep(0.02)
+    raise AssertionError("the job does not end")
+
+
+def test_a_document_that_nobody_waits_for_becomes_a_job(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}/documents/later"
+    response = api("PUT", path, params={"wait": "false"}, json={"text": "A plover feigns."})
+    assert response.status_code == 202
+    assert response.headers["location"] == f"/v1/jobs/{response.json()['job_id']}"
+    assert finished(api, response.json()["job_id"])["state"] == "succeeded"
+    assert api("GET", f"{path}/text").text == "A plover feigns."
+
+
+def test_files_of_a_form_get_readable_ids(api: Api, collection: str) -> None:
+    files = [
+        ("file", ("notes.md", b"# Curlew\n\nIt probes.", "application/octet-stream")),
+        ("file", ("../Été 鳥.txt", b"A godwit flies.", "text/plain")),
+    ]
+    job = finished(api, api.json("POST", f"/v1/collections/{collection}/documents", status=202, files=files)["job_id"])
+    first, second = (item["document_id"] for item in job["items"])
+    assert first == "notes.md"
+    assert second.startswith("Ete-.txt-")
+    assert api.json("GET", f"/v1/collections/{collection}/documents/{first}")["media_type"] == "text/markdown"
+
+
+def test_missing_ids_are_made_of_the_text(api: Api, collection: str) -> None:
+    body = {"documents": [{"text": "A knot wades."}]}
+    jobs = [api.json("POST", f"/v1/collections/{collection}/documents", status=202, json=body) for _ in range(2)]
+    assert len({finished(api, job["job_id"])["items"][0]["document_id"] for job in jobs}) == 1
+
+
+def test_a_form_without_files_is_refused(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}/documents"
+    assert pointers(api("POST", path, files=[("other", ("a.txt", b"A", "text/plain"))])) == ["/file"]
+    problem(api("POST", path, content=b"..", headers={"Content-Type": "multipart/form-data"}), 400)
+    assert pointers(api("POST", path, json={"documents": []})) == ["/documents"]
+
+
+def test_a_repeated_key_gives_the_same_job_and_refuses_another_body(api: Api, collection: str) -> None:
+    path = f"/v1/collections/{collection}/documents"
+
+    def post(text: str) -> Any:
+        return api("POST", path, files=[("file", ("a.txt", text.encode(), "text/plain"))], headers={"Idempotency-Key": "k"})
+
+    assert post("One.").json() == post("One.").json()
+    problem(post("Two."), 422)
+
+
+def test_the_events_of_a_job_end_with_the_whole_job(api: Api, collection: str) -> None:
+    body = {"documents": [{"document_id": "watched", "text": "A crake creaks."}]}
+    job_id = api.json("POST", f"/v1/collections/{collection}/documents", status=202, json=body)["job_id"]
+    response = api("GET", f"/v1/jobs/{job_id}/events")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    events = [event.split("\n") for event in response.text.strip().split("\n\n")]
+    assert {event[0] for event in events} == {"event: item", "event: progress", "event: end"}
+    assert json.loads(events[-1][1].removeprefix("data: "))["state"] == "succeeded"
+
+
+def test_a_finished_job_stays_as_it_is(api: Api, collection: str) -> None:
+    body = {"documents": [{"text": "A teal swims."}]}
+    job_id = api.json("POST", f"/v1/collections/{collection}/documents", status=202, json=body)["job_id"]
+    finished(api, job_id)
+    assert api.json("DELETE", f"/v1/jobs/{job_id}")["state"] == "succeeded"
+    problem(api("GET", "/v1/jobs/no-such-one"), 404)
