@@ -23,6 +23,11 @@ class WordStatistics:
         return math.log1p((self.passages - frequency + 0.5) / (frequency + 0.5))
 
 
+def bound(question: Sequence[str], statistics: WordStatistics) -> float:
+    """What no passage's score can exceed: every word of the question, as often as one likes."""
+    return (K1 + 1) * sum(statistics.idf(word) for word in dict.fromkeys(question))
+
+
 def score(question: Sequence[str], passage: Sequence[str], statistics: WordStatistics) -> float:
     """How well a passage's words match the question's: 0 or more."""
     if not statistics.mean_length:

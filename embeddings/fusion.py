@@ -1,11 +1,22 @@
-"""From two scores of each passage to one ranking."""
+"""From two scores of each passage to one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-K = 60
-DESCRIPTION = f"reciprocal rank fusion of similarity and bm25, k = {K}"
+SIMILARITY_SHARE = 0.4
+"""Chosen on the validation half of seven judged collections, see `docs/decisions/0006-fusion.md`."""
+DESCRIPTION = f"{SIMILARITY_SHARE} x similarity + {1 - SIMILARITY_SHARE} x bm25 / its upper bound for this question"
+
+
+def fuse(similarity: Mapping[int, float], bm25: Mapping[int, float], *, bm25_bound: float) -> dict[int, float]:
+    """A convex combination of cosine and of BM25 as a share of what it could be at most.
+
+    A passage's fused score depends on nothing but itself, the question and the collection: not on the filter, nor on
+    which other passages are candidates. Source of the form: Bruch, Gai and Ingber 2023 (arXiv:2210.11934).
+    """
+    share = (1 - SIMILARITY_SHARE) / bm25_bound if bm25_bound > 0 else 0.0
+    return {key: SIMILARITY_SHARE * similarity[key] + share * bm25[key] for key in similarity}
 
 
 def ranks(scores: Mapping[int, float]) -> dict[int, int]:
@@ -14,14 +25,3 @@ def ranks(scores: Mapping[int, float]) -> dict[int, int]:
     for rank, score in enumerate(sorted(scores.values(), reverse=True), start=1):
         first.setdefault(score, rank)
     return {key: first[score] for key, score in scores.items()}
-
-
-def fuse(similarity: Mapping[int, float], bm25: Mapping[int, float]) -> dict[int, float]:
-    """Reciprocal rank fusion; a passage without any of the words gets nothing from `bm25`.
-
-    Source: Cormack, Clarke and Buettcher, SIGIR 2009.
-    """
-    by_similarity, by_words = ranks(similarity), ranks(bm25)
-    return {
-        key: 1 / (K + by_similarity[key]) + (1 / (K + by_words[key]) if bm25[key] > 0 else 0.0) for key in similarity
-    }

@@ -114,7 +114,7 @@ class _Search:
         similarity = {key: similarity[key] for key in known}
         statistics = self._view.statistics(self._words)
         words = {key: bm25.score(self._words, candidate.words.split(), statistics) for key, candidate in known.items()}
-        fused = fusion.fuse(similarity, words)
+        fused = fusion.fuse(similarity, words, bm25_bound=bm25.bound(self._words, statistics))
         return Candidates(similarity=similarity, bm25=words, fused=fused, stored=known, are_all=are_all)
 
     def _gather(self, depth: int) -> tuple[dict[int, float], bool]:

@@ -44,7 +44,15 @@ class Example:
 
 
 ASK = "Who presided over the provincial industrial innovation service complex promotion meeting?"
-REPORT = "# Carbon report\n\nThe carbon price rose to 92 euros in 2024.\n\n| year | price |\n|---|---|\n| 2023 | 85 |\n| 2024 | 92 |\n"
+REPORT = """# Carbon report
+
+The carbon price rose to 92 euros in 2024.
+
+| year | price |
+|---|---|
+| 2023 | 85 |
+| 2024 | 92 |
+"""
 
 EXAMPLES = [
     Example(
@@ -98,8 +106,9 @@ EXAMPLES = [
     ),
     Example(
         title="Put a document",
-        about="On disk and searchable when the answer comes. Any supported type can be sent raw, described by `?title=`, `?uri=` and"
-        " the header `X-Loccit-Metadata`; or as JSON `{\"text\", \"title\", \"uri\", \"media_type\", \"metadata\"}`.",
+        about="On disk and searchable when the answer comes. Any supported type can be sent raw, described by `?title=`,"
+        " `?uri=` and the header `X-Loccit-Metadata`; or as JSON"
+        ' `{"text", "title", "uri", "media_type", "metadata"}`.',
         method="PUT",
         path="/v1/collections/reports/documents/carbon-2024?uri=reports/carbon.md",
         body=REPORT,
@@ -116,14 +125,14 @@ EXAMPLES = [
     ),
     Example(
         title="Filter",
-        about="`{\"field\": {\"op\": value}}` with `eq ne in gt gte lt lte exists`; `and`, `or`, `not`; the document's own fields with"
+        about='`{"field": {"op": value}}` with `eq ne in gt gte lt lte exists`; `and`, `or`, `not`; the document\'s own fields with'
         " `@`. The filter is applied before the search.",
         method="POST",
         path="/v1/search",
         body={
             "question": "price",
             "collection": "reports",
-            "filter": {"and": [{"year": {"gte": 2024}}, {"tags": {"eq": "energy"}}, {"@media_type": {"eq": "text/markdown"}}]},
+            "filter": {"and": [{"year": {"gte": 2024}}, {"@media_type": {"in": ["text/markdown", "text/html"]}}]},
         },
     ),
     Example(

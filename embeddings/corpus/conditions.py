@@ -64,14 +64,16 @@ def _joined(operator: str, parts: tuple[Filter, ...], bindings: dict[str, Value]
 def _comparison(comparison: Comparison, bindings: dict[str, Value]) -> str:
     column = _COLUMNS.get(comparison.field)
     match comparison.op, comparison.value:
+        case "in", tuple(values):
+            listed = [_single(comparison.field, column, "eq", value, bindings) for value in values]
+            return " OR ".join(f"({one})" for one in listed) or "FALSE"
+        case op, tuple():
+            raise AssertionError(f"{op} takes no list: the parser lets none through")
         case "exists", wanted:
             there = f"{column} IS NOT NULL" if column else _in_fields(f"name = {_bind(comparison.field, bindings)}")
             return there if wanted else f"NOT ({there})"
         case "ne", value:
             return f"NOT ({_single(comparison.field, column, 'eq', value, bindings)})"
-        case "in", values:
-            listed = [_single(comparison.field, column, "eq", value, bindings) for value in values]
-            return " OR ".join(f"({one})" for one in listed) or "FALSE"
         case op, value:
             return _single(comparison.field, column, op, value, bindings)
 

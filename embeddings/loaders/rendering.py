@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from lxml import etree
 
@@ -59,7 +60,7 @@ def render(html: str, *, title: str | None = None, warnings: tuple[str, ...] = (
     media are not read; a warning counts them. Raises InvalidText where nothing is to be seen.
     """
     page = _Page()
-    parser = etree.HTMLParser(target=page, huge_tree=True)
+    parser = etree.HTMLParser(target=cast(Any, page), huge_tree=True)
     parser.feed("<html>")  # the parser takes a page without any element for an error
     for start in range(0, len(html), _FED_AT_ONCE):
         parser.feed(html[start : start + _FED_AT_ONCE])

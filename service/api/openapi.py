@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.api.examples import EXAMPLES
+from service.api.examples import examples
 from service.api.schemas.requests import ExchangeBody, NewDocumentBody
 from service.api.schemas.responses import ProblemModel
 
@@ -53,9 +53,8 @@ def _name_successes(paths: dict[str, Any]) -> None:
 
 
 def _add_examples(paths: dict[str, Any]) -> None:
-    for (method, path), example in EXAMPLES.items():
-        operation = paths[path][method]
+    for example in examples():
+        operation = paths[example.path][example.method]
         if example.request is not None:
             operation["requestBody"]["content"]["application/json"]["example"] = example.request
-        content = operation["responses"][str(example.status)]["content"]
-        content["application/json"]["example"] = example.response
+        operation["responses"][str(example.status)]["content"]["application/json"]["example"] = example.response

@@ -8,6 +8,7 @@ const sourceSheet = document.getElementById("source");
 const documentsSheet = document.getElementById("documents");
 
 const CONTEXT = 1500;
+const LONG = 120;
 const REASONS = {
   empty_collection: "This collection is still empty. Add some documents, then ask again.",
   no_passages: "Nothing in these documents comes near this question.",
@@ -120,7 +121,7 @@ function shownAnswer(answer) {
 }
 
 function answerLine(answer) {
-  const line = make("p", { class: "answer" });
+  const line = make("p", { class: answer.answer.length > LONG ? "answer long" : "answer" });
   let reached = 0;
   for (const claim of answer.claims) {
     const [, before, text] = cut(answer.answer, reached, claim.start, claim.end);
@@ -148,7 +149,7 @@ function part(title, content) {
 function marked(quote, from, to) {
   if (from === null || from === undefined) return [quote];
   const [before, inside, after] = cut(quote, from, to);
-  return [before, make("mark", {}, inside), after];
+  return [before, make("mark", { class: before || after ? "" : "whole" }, inside), after];
 }
 
 function citationButton(citation) {

@@ -1,6 +1,6 @@
 // A question box for a page of the same origin:
 //   <script src="/widget.js" data-collection="default" data-label="Ask the handbook" defer></script>
-// It stands where the script stands, in a shadow root, and takes its colours from the page.
+// It stands where the script stands (for one in the head: at the end of the page), in a shadow root, in the page's colours.
 
 (() => {
   const script = document.currentScript;
@@ -71,5 +71,6 @@
     }
   });
   root.append(form, output);
-  script.after(host);
+  if (document.head.contains(script)) document.addEventListener("DOMContentLoaded", () => document.body.append(host));
+  else script.after(host);
 })();

@@ -31,7 +31,8 @@ def test_the_names_of_this_machine_are_known(settings: Settings, host: str) -> N
 
 
 @pytest.mark.parametrize(
-    "host", ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a/?x=", "localhost:80:80", "[::2]"]
+    "host",
+    ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "a/?x=", "localhost:80:80", "[::2]"],
 )
 def test_other_names_are_not(settings: Settings, host: str) -> None:
     assert not access_of(settings).knows_host(host)

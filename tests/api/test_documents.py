@@ -30,7 +30,9 @@ def test_a_document_goes_in_and_comes_back(api: Api, collection: str) -> None:
     ],
     ids=["latin-1", "markdown", "html", "no type"],
 )
-def test_raw_bodies_are_read_by_their_type(api: Api, collection: str, media_type: str, body: bytes, expected: str) -> None:
+def test_raw_bodies_are_read_by_their_type(
+    api: Api, collection: str, media_type: str, body: bytes, expected: str
+) -> None:
     path = f"/v1/collections/{collection}/documents/raw"
     headers = {"Content-Type": media_type} if media_type else {}
     api.json("PUT", path, status=201, content=body, headers=headers, params={"title": "T", "uri": "u"})

@@ -50,9 +50,7 @@ def test_metrics_count_requests_by_route_and_questions_by_stage(api: Api, lighth
     assert families["loccit_collections"].samples[0].value >= 1
 
 
-def test_logs_are_json_with_the_request_id_and_without_the_question(
-    api: Api, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_logs_are_json_with_the_request_id_and_without_the_question(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         api("POST", "/v1/search", json={"question": "A secret question?"}, headers={"X-Request-Id": "call-7"})
     record = next(record for record in caplog.records if record.name == "loccit.requests")

@@ -56,7 +56,9 @@ def test_a_repeated_key_gives_the_same_job_and_refuses_another_body(api: Api, co
     path = f"/v1/collections/{collection}/documents"
 
     def post(text: str) -> Any:
-        return api("POST", path, files=[("file", ("a.txt", text.encode(), "text/plain"))], headers={"Idempotency-Key": "k"})
+        return api(
+            "POST", path, files=[("file", ("a.txt", text.encode(), "text/plain"))], headers={"Idempotency-Key": "k"}
+        )
 
     assert post("One.").json() == post("One.").json()
     problem(post("Two."), 422)

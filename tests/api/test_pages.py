@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.api.examples import EXAMPLES
+from service.api.examples import examples
 from service.api.problems import all_kinds
 from service.settings import Settings
 from tests.api.conftest import Api
@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 WEB = ROOT / "service" / "web"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/widget.js", "/static/app.js", "/static/style.css", "/docs/problems/busy"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/widget.js", "/static/app.js", "/static/style.css", "/docs/problems/busy"]
+)
 def test_pages_forbid_what_they_do_not_need(api: Api, path: str) -> None:
     response = api("GET", path)
     assert response.status_code == 200
@@ -73,16 +75,21 @@ def test_the_examples_of_the_openapi_document_are_what_the_service_answers(api: 
     def own(value: Any) -> Any:
         return json.loads(json.dumps(value).replace('"default"', f'"{collection}"'))
 
-    for (method, path), example in EXAMPLES.items():
-        place = path.format(collection=collection, document_id="harwick.txt")
+    api("DELETE", f"/v1/collections/{collection}")
+    for example in examples():
+        place = example.path.format(collection=collection, document_id="harwick.txt")
         sent = {} if example.request is None else {"json": own(dict(example.request))}
-        answer = api.json(method.upper(), place, status=example.status, **sent)
+        answer = api.json(example.method.upper(), place, status=example.status, **sent)
         assert shape(answer) == shape(example.response), place
 
 
 def test_every_setting_is_described_with_its_default() -> None:
     described = (ROOT / "docs" / "settings.md").read_text("utf-8")
-    rows = {row.split("|")[1].strip(" `"): row.split("|")[2].strip(" `") for row in described.split("\n") if row.startswith("| `")}
+    rows = {
+        row.split("|")[1].strip(" `"): row.split("|")[2].strip(" `")
+        for row in described.split("\n")
+        if row.startswith("| `")
+    }
     assert set(rows) == {f"LOCCIT_{name.upper()}" for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
         if isinstance(field.default, str | int):

@@ -36,11 +36,11 @@ def test_an_answer_cites_what_stands_in_the_document(api: Api, lighthouse: str) 
         assert api("GET", citation["url"]).text == citation["quote"]
 
 
-def test_an_abstention_says_why(api: Api, lighthouse: str, collection: str) -> None:
+def test_an_abstention_says_why(api: Api, lighthouse: str) -> None:
     body = {"question": QUESTION, "collection": lighthouse, "filter": {"colour": {"eq": "red"}}}
     assert api.json("POST", "/v1/ask", json=body)["no_answer_reason"] == "filtered_out"
-    body = {"question": QUESTION, "collection": lighthouse, "min_confidence": 1}
-    answer = api.json("POST", "/v1/ask", json=body)
+    certain = {"question": QUESTION, "collection": lighthouse, "min_confidence": 1}
+    answer = api.json("POST", "/v1/ask", json=certain)
     assert (answer["answered"], answer["answer"], answer["claims"]) == (False, None, [])
     assert answer["passages"]
 

@@ -152,7 +152,7 @@ def test_what_is_not_built_yet_still_refuses_what_is_malformed(api: Api, path: s
 
 @pytest.mark.parametrize("sent", ["x" * 101, "<script>", "a b", "ü"], ids=repr)
 def test_a_malformed_request_id_is_replaced(api: Api, sent: str) -> None:
-    written = problem(api("GET", "/v1/nothing", headers={"X-Request-Id": sent.encode("latin-1")}), 404)  # type: ignore[dict-item]
+    written = problem(api("GET", "/v1/nothing", headers={"X-Request-Id": sent.encode("latin-1")}), 404)
     assert re.fullmatch(r"[0-9a-f]{32}", written["instance"])
 
 

@@ -19,7 +19,8 @@ ORACLE = ExactIndexes()
 
 def unit_vectors(count: int, seed: int = 7) -> Vectors:
     vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
 
 
 def rows_of(mask: NDArray[np.bool_]) -> Rows:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from embeddings.encoders.hashing import HashingEncoder
 
 from embeddings.collection import Collection, Parts
 from embeddings.domain import Source
+from embeddings.encoders.hashing import HashingEncoder
 from embeddings.indexes.faiss import FlatIndexes
 from embeddings.indexes.tantivy import TantivyIndexes
 from embeddings.ingestion import Ingestion

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from embeddings.filters import parse_filter
 
 from embeddings.collection import Collection
-from embeddings.domain import SearchResult
+from embeddings.domain import SearchResult, Vectors
 from embeddings.errors import DeletedDocument, UnknownDocument, UnknownVersion
+from embeddings.filters import parse_filter
 from tests.integration.conftest import OpenLibrary, plain
 
 BIRDS = ["heron", "otter", "wren", "dipper", "swift", "crane", "bittern", "curlew", "plover", "teal", "knot", "rail"]
@@ -46,7 +47,8 @@ def test_the_same_text_again_makes_no_version_and_encodes_nothing(
     again = collection.put("bird", plain("A wren sings.", metadata={"shelf": "new"}))
     assert (first.version, first.created, first.unchanged) == (1, True, False)
     assert (again.version, again.created, again.unchanged) == (1, False, True)
-    assert again.seq > first.seq and collection.document("bird").metadata == {"shelf": "new"}
+    assert again.seq > first.seq
+    assert collection.document("bird").metadata == {"shelf": "new"}
 
 
 def test_only_passages_that_changed_are_encoded(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +57,12 @@ def test_only_passages_that_changed_are_encoded(collection: Collection, monkeypa
     encoded: list[str] = []
     encoder = collection._parts.encoder
     original = encoder.encode_passages
-    monkeypatch.setattr(type(encoder), "encode_passages", lambda self, texts: encoded.extend(texts) or original(texts))
+
+    def counted(self: object, texts: Sequence[str]) -> Vectors:
+        encoded.extend(texts)
+        return original(texts)
+
+    monkeypatch.setattr(type(encoder), "encode_passages", counted)
     paragraphs[5] += " One more sentence ends it."
     receipt = collection.put("long", plain("\n\n".join(paragraphs), title="Long"))
     assert 0 < len(encoded) < receipt.passages / 2
@@ -65,8 +72,11 @@ def test_a_new_title_for_the_same_text_keeps_the_version_and_is_searched_under(c
     collection.put("bird", plain("It sings in the hedge.", title="Old name"))
     receipt = collection.put("bird", plain("It sings in the hedge.", title="Nightingale"))
     found = collection.search("nightingale", top_k=1).hits[0]
-    assert receipt.unchanged and receipt.version == 1
-    assert found.passage.title == "Nightingale" and found.scores.bm25 is not None and found.scores.bm25 > 0
+    assert receipt.unchanged
+    assert receipt.version == 1
+    assert found.passage.title == "Nightingale"
+    assert found.scores.bm25 is not None
+    assert found.scores.bm25 > 0
 
 
 def test_a_new_version_replaces_the_old_one_whose_text_stays_readable(collection: Collection) -> None:
@@ -76,7 +86,8 @@ def test_a_new_version_replaces_the_old_one_whose_text_stays_readable(collection
     assert [hit.passage.version for hit in collection.search("wording", top_k=5).hits] == [2]
     assert collection.slice("bird", 1, old.start, old.end) == old.text
     fetched = collection.passage(old.passage_id)
-    assert not fetched.current and fetched.text == old.text
+    assert not fetched.current
+    assert fetched.text == old.text
     with pytest.raises(UnknownVersion):
         collection.text("bird", 3)
 
@@ -101,7 +112,8 @@ def test_an_old_view_sees_the_old_version_and_never_a_mix(collection: Collection
     collection.put("bird", plain("The second wording of the note."))
     collection.live._view = before
     found = collection.search("wording of the note", top_k=5)
-    assert [hit.passage.text for hit in found.hits] == ["The first wording of the note."] and found.seq == before.seq
+    assert [hit.passage.text for hit in found.hits] == ["The first wording of the note."]
+    assert found.seq == before.seq
 
 
 def test_version_numbers_are_never_used_again(collection: Collection) -> None:
@@ -127,7 +139,8 @@ def test_repeated_passages_come_once_with_every_place_that_the_filter_lets_throu
     for name in ("left", "right", "third"):
         collection.put(name, plain("The copper weathervane was forged by Hester Pyke.", metadata={"side": name}))
     hits = collection.search("Who forged the weathervane?", top_k=5).hits
-    assert len(hits) == 1 and len(hits[0].passage.also_at) == 2
+    assert len(hits) == 1
+    assert len(hits[0].passage.also_at) == 2
     filtered = collection.search(
         "Who forged the weathervane?", top_k=5, filter=parse_filter({"side": {"in": ["left", "third"]}})
     )
@@ -156,7 +169,8 @@ def test_a_filter_is_applied_before_the_search_so_nothing_allowed_is_missed(
     fill(collection)
     chosen = {record.document_id for record in collection.documents(filter=parse_filter(raw))}
     found = collection.search("Where was the heron?", top_k=50, filter=parse_filter(raw))
-    assert documents_of(found) == chosen and found.allowed_passages == len(chosen) < found.live_passages
+    assert documents_of(found) == chosen
+    assert found.allowed_passages == len(chosen) < found.live_passages
 
 
 def test_max_per_document_is_obeyed_while_enough_others_are_found(collection: Collection) -> None:

@@ -1,4 +1,4 @@
-"""A process that is killed while it writes: what it acknowledged is there afterwards, and nothing else is half there."""
+"""A process is killed while it writes: what it acknowledged is there afterwards, and nothing else is half there."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
 def test_a_second_process_is_refused_while_the_first_holds_the_folder(tmp_path: Path) -> None:
     library = Library(tmp_path / "data", parts(), free_disk_floor_bytes=0)
     try:
-        code = "import sys; from pathlib import Path; from embeddings.library import Library; from tests.integration.conftest import parts; Library(Path(sys.argv[1]), parts())"
+        code = (
+            "import sys; from pathlib import Path; from embeddings.library import Library;"
+            " from tests.integration.conftest import parts; Library(Path(sys.argv[1]), parts())"
+        )
         refused = subprocess.run(
             [sys.executable, "-c", code, str(tmp_path / "data")],
             capture_output=True,
@@ -98,6 +101,7 @@ def test_a_second_process_is_refused_while_the_first_holds_the_folder(tmp_path: 
             cwd=Path(__file__).parents[2],
             check=False,
         )
-        assert refused.returncode != 0 and "Another Loccit process uses this data folder" in refused.stderr
+        assert refused.returncode != 0
+        assert "Another Loccit process uses this data folder" in refused.stderr
     finally:
         library.close()

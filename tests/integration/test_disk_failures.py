@@ -1,4 +1,4 @@
-"""A disk that fails or is full: nothing is acknowledged that is not there, reads go on, and a restart finds a sound store."""
+"""A disk fails or is full: nothing is acknowledged that is not there, reads go on, a restart finds a sound store."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ for number in range(12):
 def run_with_failing(call: str, error: str, nth: int, data: Path) -> list[list[str]]:
     """What the writer acknowledged and what it was refused, while the nth call and every later one fails."""
     finished = subprocess.run(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={nth}+",
-         sys.executable, "-c", WRITER, str(data)],
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
+         "-e", f"inject={call}:error={error}:when={nth}+", sys.executable, "-c", WRITER, str(data)],
         capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False,
     )  # fmt: skip
     assert finished.returncode == 0 or not finished.stdout, finished.stderr
