@@ -139,7 +139,7 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        _fail("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()), WRONG_USAGE)
+        _fail("; ".join(f"LOCCIT_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()), WRONG_USAGE)
     except httpx.TransportError:
         _fail("No service answers at that address; start one with `loccit serve`.", FAILED)
     except (Refused, LoccitError, OSError) as error:

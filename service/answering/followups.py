@@ -8,33 +8,13 @@ from dataclasses import dataclass
 
 from embeddings.text import STOP_WORDS, words
 
-_PRONOUNS = frozenset(
-    ["it", "its", "itself", "they", "them", "their", "theirs", "he", "him", "his", "she", "her", "hers", "there"]
-)
-_DEMONSTRATIVES = frozenset(["this", "that", "these", "those"])
-_AFTER_DEMONSTRATIVE = frozenset(
-    [
-        "is",
-        "was",
-        "are",
-        "were",
-        "do",
-        "does",
-        "did",
-        "has",
-        "have",
-        "had",
-        "will",
-        "would",
-        "can",
-        "could",
-        "mean",
-        "happen",
-        "work",
-    ]
-)
 _LEAD_IN = re.compile(r"^(?:and|or|but|so|then|also)\b|^(?:what|how) about\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:[-'’.]\w+)*")
+_PRONOUNS = frozenset(_WORD.findall("it its itself they them their theirs he him his she her hers there"))
+_DEMONSTRATIVES = frozenset(_WORD.findall("this that these those"))
+_AFTER_DEMONSTRATIVE = frozenset(
+    _WORD.findall("is was are were do does did has have had will would can could mean happen work")
+)
 _SHORT_ANSWER_WORDS = 6
 
 

@@ -29,6 +29,7 @@ UNAUTHORISED = Kind("unauthorised", "A key is needed", 401)
 FOREIGN_ORIGIN = Kind("foreign-origin", "Another page may not write here", 403)
 NOT_FOUND = Kind("not-found", "There is no such call", 404)
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", "This call does not take that method", 405)
+TOO_SLOW = Kind("too-slow", "The body came too slowly", 408)
 FOREIGN_HOST = Kind("foreign-host", "This service does not answer to that host name", 421)
 INVALID_REQUEST = Kind("invalid-request", "The request breaks a rule", 422)
 INTERNAL_ERROR = Kind("internal-error", "The service failed", 500)
@@ -41,6 +42,7 @@ EDGE_KINDS = (
     FOREIGN_ORIGIN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    TOO_SLOW,
     FOREIGN_HOST,
     INVALID_REQUEST,
     INTERNAL_ERROR,

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import partial
 from typing import Any
 
+import anyio
 from fastapi import APIRouter, params
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from embeddings.errors import TooLarge, UnsupportedMediaType
 from service.api.bodies import parse_json
 from service.api.pointers import FieldError
-from service.api.problems import INVALID_REQUEST, KINDS, UNAUTHORISED, Problem
+from service.api.problems import INVALID_REQUEST, KINDS, TOO_SLOW, UNAUTHORISED, Problem
+from service.api.schemas.requests import BATCH_SIZE
 from service.settings import Settings
 
-_BATCH = 32
+_PATIENCE_SECONDS = 30.0
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -26,7 +29,7 @@ class CountedRequest(Request):
     """A request whose body is counted while it is read, and whose JSON is read strictly."""
 
     def __init__(self, scope: Scope, receive: Receive, *, limit: int) -> None:
-        super().__init__(scope, receive)
+        super().__init__(scope, partial(_receive_in_time, receive))
         self._limit = limit
         self._parsed: object = None
 
@@ -87,7 +90,7 @@ class ContractRoute(APIRoute):
 class BatchRoute(ContractRoute):
     @staticmethod
     def limit(settings: Settings) -> int:
-        return _BATCH * settings.max_question_bytes
+        return BATCH_SIZE * settings.max_question_bytes
 
 
 class DocumentRoute(ContractRoute):
@@ -113,6 +116,14 @@ def media_type_of(request: Request) -> str:
 
 def unsupported(detail: str) -> Problem:
     return Problem(KINDS[UnsupportedMediaType], detail)
+
+
+async def _receive_in_time(receive: Receive) -> Message:
+    try:
+        with anyio.fail_after(_PATIENCE_SECONDS):
+            return await receive()
+    except TimeoutError:
+        raise Problem(TOO_SLOW, f"Nothing more of the body came for {_PATIENCE_SECONDS:.0f} seconds.") from None
 
 
 def _refuse_unknown(request: Request, names: set[str]) -> None:

@@ -18,9 +18,9 @@ const REASONS = {
 };
 const KINDS = { "text/plain": "text", "text/markdown": "Markdown", "text/html": "HTML" };
 const EXAMPLES = {
-  "000_3757811314cd9546.txt": "Who is the party secretary of Longhu district?",
-  "001_ada726a98d9a6ca7.txt": "How many innovation complexes has the province built?",
-  "002_b5499a6fe4b16970.txt": "Who gave the interview about the Dongguan program?",
+  "000_3757811314cd9546.txt": "What do the technological transformation projects in Longhu cost in total?",
+  "001_ada726a98d9a6ca7.txt": "How many provincial, municipal and county level complexes has the province built?",
+  "003_982224acd634366a.txt": "When was the Science City Park approved?",
   "004_12f09d1236171b8d.txt": "When did the Qingdao delegation arrive in Shenzhen?",
 };
 

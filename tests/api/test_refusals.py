@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from embeddings.errors import Busy, DiskFull, LoccitError, StoreCorrupt
+from service.api import routing
 from service.api.app import create_app
 from service.bootstrap import Engine
 from service.settings import Settings
@@ -126,6 +128,16 @@ def test_a_body_over_its_limit_answers_413_whether_or_not_it_says_its_length(api
 
     problem(api("POST", "/v1/ask", content=b" " * 65_537, headers=JSON), 413)
     problem(api("POST", "/v1/ask", content=pieces(), headers=JSON), 413)
+
+
+def test_a_body_that_stops_coming_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def pieces() -> Any:
+        yield b"{"
+        await anyio.sleep(5)
+        yield b"}"
+
+    monkeypatch.setattr(routing, "_PATIENCE_SECONDS", 0.05)
+    problem(api("POST", "/v1/ask", content=pieces(), headers=JSON), 408)
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,24 @@ def test_the_widget_answers_on_a_page_of_the_same_origin(page: Any, url: str) ->
     assert "1874" in page.inner_text(".loccit mark")
 
 
+def test_the_page_asks_for_the_key_where_one_is_needed(browser: Any, url: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.route("**/v1/**", lambda route: answer_for_the_key(route, "the-right-key"))
+    page.goto(url)
+    page.fill("#key-value", "the-right-key")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#examples button")
+    context.close()
+
+
+def answer_for_the_key(route: Any, key: str) -> None:
+    if route.request.headers.get("authorization") == f"Bearer {key}":
+        route.continue_()
+    else:
+        route.fulfill(status=401, body="{}", content_type="application/problem+json")
+
+
 def test_the_page_is_usable_on_a_narrow_screen(browser: Any, url: str) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 640}, color_scheme="dark")
     narrow = context.new_page()

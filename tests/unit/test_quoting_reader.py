@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embeddings.domain import Vectors
+from embeddings.errors import ModelUnsound
 from embeddings.ports import Tokenizer
 from embeddings.text import content_words, sentence_spans
 from service.answering.domain import Reading, ReadingPassage
 from service.answering.readers.questions import AnswerKind, analyse
-from service.answering.readers.quoting import MOST_ENCODED, QuotingParameters, QuotingReader
+from service.answering.readers.quoting import (
+    MOST_CHARACTERS,
+    MOST_ENCODED,
+    SHIPPED,
+    QuotingParameters,
+    QuotingReader,
+)
 
 BAKERY = (
     "Pemberlow Bakery was founded by Ada Marsh in 1921. It stands on the quay of a small harbour town. "
@@ -107,7 +115,9 @@ def test_candidates_are_sentences_and_all_probabilities_sum_to_one(question: str
     assert sum(span.probability for span in spoken) <= 1 + 1e-9
     for reading, text in zip(readings, texts, strict=True):
         assert {each.span for each in reading.spans} <= set(sentence_spans(text))
-        assert [each.probability for each in reading.spans] == sorted((s.probability for s in reading.spans), reverse=True)
+        assert [each.probability for each in reading.spans] == sorted(
+            (s.probability for s in reading.spans), reverse=True
+        )
         assert 0 <= reading.no_answer <= 1
 
 
@@ -124,7 +134,7 @@ def test_a_sentence_that_two_passages_share_is_read_once() -> None:
 
 def test_the_encoder_sees_one_batch_of_bounded_size() -> None:
     encoder = WordEncoder()
-    many = [f"Sentence {number} tells of bakery {number} and its {number} ovens. " * 1 for number in range(80)]
+    many = [f"Sentence {number} tells of bakery {number} and its {number} ovens. " for number in range(80)]
 
     QuotingReader(encoder).read("How many ovens?", passages(*[" ".join(many[at : at + 10]) for at in range(0, 80, 10)]))
 
@@ -136,11 +146,32 @@ def test_no_passages_give_no_readings() -> None:
     assert read("Who?", "", "\n") == [Reading(spans=(), no_answer=1.0)] * 2
 
 
-def test_parameters_of_other_features_are_refused(tmp_path: object) -> None:
-    parameters = QuotingParameters.load()
+def test_long_sentences_are_encoded_up_to_a_bounded_length_but_never_none() -> None:
+    encoder = WordEncoder()
+    reader = QuotingReader(encoder)
+    endless = "ovens " * MOST_CHARACTERS
 
-    assert 0 < parameters.threshold < 1
-    assert replace(parameters, threshold=0.5).threshold == 0.5
+    reader.read("How many ovens?", passages(f"{'The ovens are hot and ' * 30}old.", f"{'An oven is ' * 50}new."))
+    reader.read("How many ovens?", passages(endless))
+
+    assert encoder.batches == [2, 1]
+
+
+def test_parameters_of_other_features_are_refused(tmp_path: Path) -> None:
+    stored = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    other = tmp_path / "quoting.json"
+    other.write_text(json.dumps({**stored, "features": stored["features"][1:]}), encoding="utf-8")
+
+    with pytest.raises(ModelUnsound):
+        QuotingParameters.load(other)
+
+
+def test_the_shipped_parameters_say_what_they_were_fitted_with() -> None:
+    stored = json.loads(SHIPPED.read_text(encoding="utf-8"))
+
+    assert stored["provenance"]["most_encoded"] == MOST_ENCODED
+    assert stored["provenance"]["most_characters"] == MOST_CHARACTERS
+    assert 0 < stored["threshold"] < 1
 
 
 @pytest.mark.parametrize(

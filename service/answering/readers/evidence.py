@@ -276,13 +276,15 @@ def _spelt_as_found(terms: Sequence[str], known: frozenset[str]) -> tuple[str, .
 def _resembling(term: str, known: frozenset[str]) -> str:
     if len(term) < 4 or not term.isalpha() or not term.isascii():
         return term
-    letters = _trigrams(term)
+    letters = _letter_pairs(term)
     near = [word for word in known if abs(len(word) - len(term)) <= 2 and word[0] == term[0]]
-    scored = [(2 * len(letters & _trigrams(word)) / (len(letters) + len(_trigrams(word))), word) for word in near]
+    scored = [
+        (2 * len(letters & _letter_pairs(word)) / (len(letters) + len(_letter_pairs(word))), word) for word in near
+    ]
     best = max(scored, default=(0.0, term))
     return best[1] if best[0] >= 0.5 else term
 
 
-def _trigrams(word: str) -> frozenset[str]:
+def _letter_pairs(word: str) -> frozenset[str]:
     padded = f"^{word}$"
     return frozenset(padded[at : at + 2] for at in range(len(padded) - 1))

@@ -54,48 +54,16 @@ _KINDS: tuple[tuple[AnswerKind, re.Pattern[str]], ...] = tuple(
 _WORD = re.compile(r"[\w’'-]+")
 _FIGURE = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _CAPITALISED = re.compile(r"\b[A-Z][\w&’'-]*")
-_QUESTION_WORDS = frozenset(
-    [
-        "who",
-        "whom",
-        "whose",
-        "what",
-        "which",
-        "when",
-        "where",
-        "why",
-        "how",
-        "is",
-        "are",
-        "was",
-        "were",
-        "does",
-        "do",
-        "did",
-        "has",
-        "have",
-        "had",
-        "can",
-        "could",
-        "will",
-        "would",
-        "should",
-        "in",
-        "on",
-        "at",
-        "of",
-        "from",
-        "for",
-        "to",
-        "by",
-        "with",
-        "the",
-        "a",
-        "an",
-        "i",
-        "my",
-    ]
+_NEVER_NAMES = frozenset(
+    _WORD.findall(
+        "who whom whose what which when where why how is are was were does do did has have had can could will would "
+        "should in on at of from for to by with the a an i my"
+    )
 )
+
+
+_FOCUS = re.compile(r"\b(?:which|what|how many) ((?:[\w-]+ ?){1,4})", re.IGNORECASE)
+_VERBS = frozenset(words("is are was were does do did has have had can could will would should may might"))
 
 
 def figures(text: str) -> list[str]:
@@ -103,8 +71,8 @@ def figures(text: str) -> list[str]:
 
 
 def names(text: str) -> list[str]:
-    """Capitalised words, lower-cased; the first word of the text only if it is no question word."""
-    return [word for word in (match.lower() for match in _CAPITALISED.findall(text)) if word not in _QUESTION_WORDS]
+    """Capitalised words in lower case, but for those that are capital only because a sentence opens with them."""
+    return [word for word in (match.lower() for match in _CAPITALISED.findall(text)) if word not in _NEVER_NAMES]
 
 
 def pairs(text: str) -> frozenset[tuple[str, str]]:
@@ -127,8 +95,17 @@ class Question:
     """Stem of what is asked for: the noun after `which`, `what` or `how many`."""
 
 
-_FOCUS = re.compile(r"\b(?:which|what|how many) ((?:[\w-]+ ?){1,4})", re.IGNORECASE)
-_VERBS = frozenset(words("is are was were does do did has have had can could will would should may might"))
+def analyse(text: str) -> Question:
+    return Question(
+        text=text,
+        kind=next((kind for kind, pattern in _KINDS if pattern.search(text)), AnswerKind.KEYWORDS),
+        stems=tuple(dict.fromkeys(content_words(text))),
+        names=frozenset(names(text)),
+        figures=frozenset(figures(text)),
+        pairs=pairs(text),
+        words=frozenset(_WORD.findall(text.lower())),
+        focus=_focus(text),
+    )
 
 
 def _focus(text: str) -> str | None:
@@ -142,16 +119,3 @@ def _focus(text: str) -> str | None:
             break
         noun_words.append(word)
     return noun_words[-1] if noun_words else None
-
-
-def analyse(text: str) -> Question:
-    return Question(
-        text=text,
-        kind=next((kind for kind, pattern in _KINDS if pattern.search(text)), AnswerKind.KEYWORDS),
-        stems=tuple(dict.fromkeys(content_words(text))),
-        names=frozenset(names(text)),
-        figures=frozenset(figures(text)),
-        pairs=pairs(text),
-        words=frozenset(_WORD.findall(text.lower())),
-        focus=_focus(text),
-    )

@@ -24,7 +24,8 @@ from service.answering.readers.evidence import (
 from service.answering.readers.questions import analyse
 
 MOST_ENCODED = 12
-"""Sentences a question that the encoder sees: reading time grows with it."""
+MOST_CHARACTERS = 1500
+"""What the encoder sees of a question's sentences, at least one: most of the reading time goes there."""
 
 FEATURES = CHEAP_FEATURES + SIMILARITY_FEATURES
 SHIPPED = Path(__file__).with_suffix(".json")
@@ -92,12 +93,18 @@ class QuotingReader:
         if not sentences:
             return [], np.zeros((0, len(FEATURES)))
         cheap = CheapEvidence(analyse(question), passages, sentences).features()
-        promise = cheap @ self._parameters.shortlist
-        kept = np.sort(np.argsort(-promise, kind="stable")[:MOST_ENCODED])
+        kept = _shortlist(cheap @ self._parameters.shortlist, [len(each.text) for each in sentences])
         chosen = [sentences[index] for index in kept]
         vectors = self._encoder.encode_passages([each.text for each in chosen])
         similarities = (vectors @ self._encoder.encode_questions([question])[0]).astype(np.float64)
         return chosen, np.hstack([cheap[kept], similarity_features(similarities, chosen)])
+
+
+def _shortlist(promise: Features, lengths: Sequence[int]) -> list[int]:
+    """Indices of the most promising sentences that fit what may be encoded, ascending."""
+    ranked = np.argsort(-promise, kind="stable")[:MOST_ENCODED]
+    fitting = np.cumsum(np.array(lengths)[ranked]) <= MOST_CHARACTERS
+    return sorted(int(index) for index in ranked[: max(1, int(fitting.sum()))])
 
 
 def _reading(found: Sequence[tuple[Sentence, float]]) -> Reading:

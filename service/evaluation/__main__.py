@@ -1,0 +1,90 @@
+"""What `scripts/evaluate` runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import typer
+
+from service.bootstrap import Engine
+from service.evaluation import rankings, reading, seed_answers
+from service.evaluation.circumstances import circumstances
+from service.evaluation.datasets import JUDGED, articles, is_validation, judged_collection, seed_questions, strangers
+from service.evaluation.asking import open_engine
+from service.evaluation.tables import with_section
+
+PARTS = ("seeds", "ranking", "reading")
+TITLES = {
+    "seeds": "Questions on the seed documents",
+    "ranking": "Ranking of judged collections",
+    "reading": "Reading whole articles",
+}
+
+
+def main() -> None:
+    options = _options()
+    command = " ".join(["scripts/evaluate", "DATA", *(f"--only {part}" for part in options.only or ())])
+    with tempfile.TemporaryDirectory(prefix="loccit-") as folder, closing(open_engine(Path(folder))) as engine:
+        names = f"Encoder {engine.encoder.name}, reader {engine.reader.name}, threshold {engine.reader.threshold:g}."
+        for part in options.only or PARTS:
+            stamp = circumstances(command)
+            content = f"### {TITLES[part]}\n\n{_measure(part, engine, options)}\n\n{stamp} {names}"
+            typer.echo(content + "\n")
+            if options.page is not None:
+                page = options.page.read_text("utf-8") if options.page.exists() else ""
+                options.page.write_text(with_section(page, part, content), "utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="evaluate", add_help=False)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--only", action="append", choices=PARTS)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--details", type=Path)
+    parser.add_argument("--page", type=Path)
+    options = parser.parse_args()
+    if not (options.data / "seeds" / "questions.jsonl").is_file():
+        parser.error(f"{options.data} holds no seeds/questions.jsonl")
+    return options
+
+
+def _measure(part: str, engine: Engine, options: argparse.Namespace) -> str:
+    if part == "seeds":
+        outcomes = seed_answers.answer_seeds(engine, seed_questions(options.data))
+        _save_details(outcomes, options.details)
+        return seed_answers.report(outcomes)
+    if part == "ranking":
+        most = 10 if options.quick else None
+        scored = (rankings.score_collection(engine, judged_collection(options.data, name), most=most) for name in JUDGED)
+        return rankings.report(list(scored))
+    return reading.report(list(_read(engine, options)))
+
+
+def _save_details(outcomes: list[seed_answers.Outcome], folder: Path | None) -> None:
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    details = [one.details() for one in outcomes]
+    missed = [one for one in details if one["outcome"] not in ("right", "declined")]
+    for name, content in (("seed_answers.json", details), ("seed_misses.json", missed)):
+        (folder / name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _read(engine: Engine, options: argparse.Namespace) -> Iterator[reading.Read]:
+    """Articles that nothing was trained on: the 13 of SQuAD's development set, and those set aside by their title."""
+    questions, foreign = (40, 10) if options.quick else (1000, 250)
+    shifted = [one for one in articles(options.data, "squadshifts_new_wiki") if is_validation(one.title)]
+    chosen = {"squad-development": articles(options.data, "squad_13_articles"), "new-wiki": shifted}
+    for name, found in chosen.items():
+        kept = found[:3] if options.quick else found
+        yield reading.read_articles(engine, name, kept, strangers(options.data, foreign), questions=questions)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""The public data that the service is measured on, read from a folder beside the repository."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embeddings.domain import Span
+
+JUDGED = ("cran", "med", "cisi")
+PARAGRAPH_BREAK = "\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    document_id: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedQuestion:
+    question_id: str
+    question: str
+    kind: str
+    answers: tuple[str, ...]
+    """Any one will do, unless there are `items`."""
+    items: tuple[str, ...]
+    """All are needed; alternatives are separated by `|`."""
+    unspoken: frozenset[str]
+    """Items that the text only implies."""
+    evidence: tuple[Evidence, ...]
+    """One or more places that are all needed."""
+    alternatives: tuple[Evidence, ...]
+    """Other places that say the same."""
+
+    @property
+    def is_answerable(self) -> bool:
+        return self.kind != "unanswerable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedDocument:
+    document_id: str
+    title: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedCollection:
+    name: str
+    documents: tuple[JudgedDocument, ...]
+    queries: Mapping[str, str]
+    """Those that were judged."""
+    gains: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingQuestion:
+    question: str
+    document_id: str
+    paragraph: Span
+    answers: tuple[str, ...]
+    spans: tuple[Span, ...]
+    """Of the answers, in the article."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    document_id: str
+    title: str
+    text: str
+    questions: tuple[ReadingQuestion, ...] = field(repr=False)
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    with opened as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def seed_questions(data: Path) -> list[SeedQuestion]:
+    return [_seed_question(record) for record in _records(data / "seeds" / "questions.jsonl")]
+
+
+def _seed_question(record: Mapping[str, Any]) -> SeedQuestion:
+    return SeedQuestion(
+        question_id=record["id"],
+        question=record["question"],
+        kind=record["type"],
+        answers=tuple(record["answers"]),
+        items=tuple(record.get("items", ())),
+        unspoken=frozenset(record.get("items_not_verbatim", ())),
+        evidence=tuple(map(_evidence, record["evidence"])),
+        alternatives=tuple(map(_evidence, record.get("alternatives", ()))),
+    )
+
+
+def _evidence(record: Mapping[str, Any]) -> Evidence:
+    return Evidence(record["document"], Span(record["start"], record["end"]))
+
+
+def judged_collection(data: Path, name: str) -> JudgedCollection:
+    folder = data / "retrieval" / name
+    gains: dict[str, dict[str, float]] = {}
+    for line in (folder / "qrels.tsv").read_text("utf-8").splitlines()[1:]:
+        query, document, gain = line.split("\t")
+        gains.setdefault(query, {})[document] = float(gain)
+    return JudgedCollection(
+        name=name,
+        documents=tuple(
+            JudgedDocument(document_id=record["_id"], title=record.get("title") or None, text=record["text"])
+            for record in _records(folder / "corpus.jsonl.gz")
+        ),
+        queries={
+            record["_id"]: record["text"]
+            for record in _records(folder / "queries.jsonl.gz")
+            if record["_id"] in gains
+        },
+        gains=gains,
+    )
+
+
+def articles(data: Path, name: str) -> list[Article]:
+    """The articles of a set in SQuAD's format, each whole: its paragraphs with an empty line between."""
+    with gzip.open(data / "reading" / f"{name}.json.gz", "rt", encoding="utf-8") as file:
+        return [_article(number, record) for number, record in enumerate(json.load(file)["data"])]
+
+
+def _article(number: int, record: Mapping[str, Any]) -> Article:
+    document_id = f"article-{number}"
+    questions: list[ReadingQuestion] = []
+    start = 0
+    for paragraph in record["paragraphs"]:
+        end = start + len(paragraph["context"])
+        questions += [_question(asked, document_id, Span(start, end)) for asked in paragraph["qas"] if asked["answers"]]
+        start = end + len(PARAGRAPH_BREAK)
+    return Article(
+        document_id=document_id,
+        title=record["title"].replace("_", " "),
+        text=PARAGRAPH_BREAK.join(paragraph["context"] for paragraph in record["paragraphs"]),
+        questions=tuple(questions),
+    )
+
+
+def _question(record: Mapping[str, Any], document_id: str, paragraph: Span) -> ReadingQuestion:
+    starts = [paragraph.start + answer["answer_start"] for answer in record["answers"]]
+    answers = tuple(answer["text"] for answer in record["answers"])
+    return ReadingQuestion(
+        question=record["question"],
+        document_id=document_id,
+        paragraph=paragraph,
+        answers=answers,
+        spans=tuple(Span(start, start + len(answer)) for start, answer in zip(starts, answers, strict=True)),
+    )
+
+
+def is_validation(title: str) -> bool:
+    """One article in four, by its title: set aside from everything that is trained or fitted."""
+    return hashlib.sha256(title.encode()).digest()[0] % 4 == 0
+
+
+def drawn(questions: list[ReadingQuestion], most: int) -> list[ReadingQuestion]:
+    """At most so many, always the same ones, whatever their order was."""
+    return sorted(questions, key=lambda one: hashlib.sha256(f"{one.document_id}\0{one.question}".encode()).digest())[
+        :most
+    ]
+
+
+def strangers(data: Path, most: int) -> list[str]:
+    """Real questions that none of the collections answers."""
+    return [record["question"] for record in _records(data / "abstention" / "nq_open_efficientqa_dev.jsonl.gz")][:most]
