@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,9 +13,9 @@ import typer
 
 from service.bootstrap import Engine
 from service.evaluation import rankings, reading, seed_answers
+from service.evaluation.asking import open_engine
 from service.evaluation.circumstances import circumstances
 from service.evaluation.datasets import JUDGED, articles, is_validation, judged_collection, seed_questions, strangers
-from service.evaluation.asking import open_engine
 from service.evaluation.tables import with_section
 
 PARTS = ("seeds", "ranking", "reading")
@@ -60,9 +59,9 @@ def _measure(part: str, engine: Engine, options: argparse.Namespace) -> str:
         _save_details(outcomes, options.details)
         return seed_answers.report(outcomes)
     if part == "ranking":
-        most = 10 if options.quick else None
-        scored = (rankings.score_collection(engine, judged_collection(options.data, name), most=most) for name in JUDGED)
-        return rankings.report(list(scored))
+        names, most = (JUDGED[:1], 10) if options.quick else (JUDGED, None)
+        judged = (judged_collection(options.data, name) for name in names)
+        return rankings.report([rankings.score_collection(engine, one, most=most) for one in judged])
     return reading.report(list(_read(engine, options)))
 
 
@@ -87,4 +86,4 @@ def _read(engine: Engine, options: argparse.Namespace) -> Iterator[reading.Read]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -27,9 +27,10 @@ class Circumstances:
     command: str
 
     def __str__(self) -> str:
+        flags = " ".join(self.flags) or "no known vector instructions"
         return (
-            f"{self.moment:%Y-%m-%d %H:%M} UTC, commit {self.commit}, `{self.command}`. {self.cpu}, {self.cores} cores, "
-            f"load {self.load:.1f} before; {' '.join(self.flags) or 'no known vector instructions'}. "
+            f"{self.moment:%Y-%m-%d %H:%M} UTC, commit {self.commit}, `{self.command}`. "
+            f"{self.cpu}, {self.cores} cores, load {self.load:.1f} before; {flags}. "
             f"Python {platform.python_version()}."
         )
 

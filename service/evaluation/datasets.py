@@ -78,9 +78,9 @@ class Article:
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
-        return [json.loads(line) for line in lines if line.strip()]
+    content = path.read_bytes()
+    plain = gzip.decompress(content) if path.suffix == ".gz" else content
+    return [json.loads(line) for line in plain.split(b"\n") if line.strip()]
 
 
 def seed_questions(data: Path) -> list[SeedQuestion]:
@@ -117,9 +117,7 @@ def judged_collection(data: Path, name: str) -> JudgedCollection:
             for record in _records(folder / "corpus.jsonl.gz")
         ),
         queries={
-            record["_id"]: record["text"]
-            for record in _records(folder / "queries.jsonl.gz")
-            if record["_id"] in gains
+            record["_id"]: record["text"] for record in _records(folder / "queries.jsonl.gz") if record["_id"] in gains
         },
         gains=gains,
     )
@@ -127,8 +125,8 @@ def judged_collection(data: Path, name: str) -> JudgedCollection:
 
 def articles(data: Path, name: str) -> list[Article]:
     """The articles of a set in SQuAD's format, each whole: its paragraphs with an empty line between."""
-    with gzip.open(data / "reading" / f"{name}.json.gz", "rt", encoding="utf-8") as file:
-        return [_article(number, record) for number, record in enumerate(json.load(file)["data"])]
+    stored = json.loads(gzip.decompress((data / "reading" / f"{name}.json.gz").read_bytes()))
+    return [_article(number, record) for number, record in enumerate(stored["data"])]
 
 
 def _article(number: int, record: Mapping[str, Any]) -> Article:

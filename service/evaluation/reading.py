@@ -104,7 +104,7 @@ def _figures(read: Read) -> dict[str, Cell]:
         "precision of the answered": percent(hits / len(answered)) if answered else "–",
         "precision, unanswerable questions counted": percent(hits / max(1, len(answered) + len(wrongly))),
         "`min_confidence` 0: a quote holds the gold answer": percent(share(right)),
-        "`min_confidence` 0: a quote stands in the gold paragraph": percent(share(one.is_in_paragraph for one in asked)),
+        "`min_confidence` 0: a quote is of the gold paragraph": percent(share(one.is_in_paragraph for one in asked)),
         "a passage with the answer among the 8": percent(share(one.is_found for one in asked)),
         "declined, article removed": percent(share(one.answer is None for one in read.removed)),
         "declined, on something else": percent(share(one.answer is None for one in read.strangers)),

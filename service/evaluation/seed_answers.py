@@ -82,12 +82,19 @@ def _summary(outcomes: Sequence[Outcome]) -> str:
         ["of the seed questions", "%", "count"],
         [
             ["answerable: a quote holds the gold answer", *_counted([one.is_right for one in answerable])],
-            ["answerable: answered, and wrong", *_counted([one.is_answered and not one.is_right for one in answerable])],
+            [
+                "answerable: answered, and wrong",
+                *_counted([one.is_answered and not one.is_right for one in answerable]),
+            ],
             ["answerable: abstained", *_counted([not one.is_answered for one in answerable])],
             ["unanswerable: declined", *_counted([not one.is_answered for one in others])],
             ["of all that is answered: right (precision)", *_counted([one.is_right for one in answered])],
             ["answerable, `min_confidence` 0: right", *_counted([one.is_best_right for one in answerable])],
-            ["citations that resolve", percent(resolving / citations) if citations else "–", f"{resolving}/{citations}"],
+            [
+                "citations that resolve",
+                percent(resolving / citations) if citations else "–",
+                f"{resolving}/{citations}",
+            ],
             ["AUROC of confidence, answerable against unanswerable", percent(separation), ""],
         ],
     )

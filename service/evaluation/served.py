@@ -1,0 +1,157 @@
+"""The real service in a process of its own, and requests to it from several clients at once."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from service.evaluation.circumstances import ROOT
+from service.serving import running_url
+
+START_SECONDS = 600
+REQUEST_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    url: str
+    process_id: int
+    start_seconds: float
+    """From the command to the first answer of /health/ready that says yes."""
+
+    def memory_megabytes(self, field: str = "VmRSS") -> float:
+        """`VmHWM` gives the most there ever was."""
+        status = Path(f"/proc/{self.process_id}/status").read_text("utf-8")
+        found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+        if found is None:
+            raise RuntimeError(f"/proc tells no {field}")
+        return int(found.group(1)) * 1024 / 1e6
+
+
+@contextmanager
+def served(data: Path) -> Iterator[Served]:
+    """Run scripts/serve until the block ends; it replaces itself with the service, so its process id is the service's.
+
+    What it logs goes into a file beside the data.
+    """
+    log = data.with_suffix(".log")
+    began = time.perf_counter()
+    with log.open("wb") as written:
+        command: list[str | Path] = [ROOT / "scripts" / "serve", "--port", "0", "--data", data]
+        process = subprocess.Popen(command, stdout=written, stderr=written, cwd=ROOT)
+    try:
+        url = _wait_until_ready(data, process, log)
+        yield Served(url=url, process_id=process.pid, start_seconds=time.perf_counter() - began)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait_until_ready(data: Path, process: subprocess.Popen[bytes], log: Path) -> str:
+    patience = time.monotonic() + START_SECONDS
+    while time.monotonic() < patience:
+        if process.poll() is not None:
+            raise RuntimeError(f"scripts/serve ended with {process.returncode}: {log.read_text('utf-8')[-1000:]}")
+        url = running_url(data)
+        if url is not None and _is_ready(url):
+            return url
+        time.sleep(0.01)
+    raise TimeoutError(f"scripts/serve was not ready within {START_SECONDS} s")
+
+
+def _is_ready(url: str) -> bool:
+    with _Client(url) as client:
+        try:
+            return client.send("GET", "/health/ready")[0] == http.HTTPStatus.OK
+        except OSError:
+            return False
+
+
+class _Client:
+    """One connection that is kept open."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=REQUEST_SECONDS)
+
+    def __enter__(self) -> _Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> tuple[int, bytes]:
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        self._connection.request(method, path, content, headers)
+        response = self._connection.getresponse()
+        return response.status, response.read()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    method: str
+    path: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    clients: int
+    seconds: float
+    milliseconds: tuple[float, ...]
+    """Of each request."""
+    replies: tuple[bytes, ...]
+
+    @property
+    def per_second(self) -> float:
+        return len(self.milliseconds) / self.seconds
+
+
+def drive(url: str, requests: Sequence[Request], *, clients: int) -> Load:
+    """Send each request once; a client sends its next when it has the answer. Raises RuntimeError where one fails."""
+    waiting = iter(requests)
+    taking = threading.Lock()
+    taken: list[tuple[float, bytes]] = []
+    failures: list[str] = []
+
+    def work() -> None:
+        with _Client(url) as client:
+            while not failures:
+                with taking:
+                    request = next(waiting, None)
+                if request is None:
+                    return
+                began = time.perf_counter()
+                try:
+                    status, reply = client.send(request.method, request.path, request.body)
+                except (OSError, http.client.HTTPException) as error:
+                    failures.append(f"{request.method} {request.path}: {error}")
+                    return
+                if status >= http.HTTPStatus.MULTIPLE_CHOICES:
+                    failures.append(f"{request.method} {request.path}: {status} {reply[:300]!r}")
+                taken.append((1000 * (time.perf_counter() - began), reply))
+
+    began = time.perf_counter()
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise RuntimeError(failures[0])
+    return Load(
+        clients=clients,
+        seconds=time.perf_counter() - began,
+        milliseconds=tuple(each for each, _ in taken),
+        replies=tuple(reply for _, reply in taken),
+    )
