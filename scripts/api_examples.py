@@ -26,9 +26,9 @@ INTRODUCTION = """# The API by example
 Written by `scripts/write_api_examples`, which ran every request below against a fresh service; long lists and texts are
 cut short with `…`. The machine-readable contract is `GET /openapi.json`, a readable form of it `GET /docs`.
 
-Offsets count Unicode code points of a version's canonical text, the end excluded; `…/text?unit=utf16` counts as JavaScript
-does. Errors are `application/problem+json` (RFC 9457) with a page each in [problems](problems). `seq` counts the writes of
-a collection: every write answers with it, every read says which it saw, `min_seq` waits for it.
+Offsets count Unicode code points of a version's canonical text, the end excluded; `…/text?unit=utf16` counts as
+JavaScript does. Errors are `application/problem+json` (RFC 9457) with a page each in [problems](problems). `seq` counts
+the writes of a collection: every write answers with it, every read says which it saw, `min_seq` waits for it.
 """
 
 
@@ -43,7 +43,7 @@ class Example:
     status: int = 200
 
 
-ASK = "Who presided over the provincial industrial innovation service complex promotion meeting?"
+ASK = "How many incubators have been built in Science City?"
 REPORT = """# Carbon report
 
 The carbon price rose to 92 euros in 2024.
@@ -57,8 +57,8 @@ The carbon price rose to 92 euros in 2024.
 EXAMPLES = [
     Example(
         title="Ask",
-        about="The answer, its claims, and the quotes that they stand on. `text[start:end] == quote` in that version, always;"
-        " `answer_start` and `answer_end` mark the answer inside it.",
+        about="The answer, its claims, and the quotes that they stand on. `text[start:end] == quote` in that version,"
+        " always; `answer_start` and `answer_end` mark the answer inside it.",
         method="POST",
         path="/v1/ask",
         body={"question": ASK, "top_k": 3},
@@ -73,12 +73,12 @@ EXAMPLES = [
     ),
     Example(
         title="Follow up",
-        about="`history` completes a question that leans on the one before; `question_used` shows what was searched for.",
+        about="`history` completes a question that leans on the one before; `question_used` shows what was searched.",
         method="POST",
         path="/v1/ask",
         body={
-            "question": "Who attended it?",
-            "history": [{"question": "Where was the provincial promotion meeting held?", "answer": "in Taizhou"}],
+            "question": "How large are they?",
+            "history": [{"question": "How many incubators have been built in Science City?", "answer": "98"}],
             "top_k": 1,
         },
     ),
@@ -90,8 +90,8 @@ EXAMPLES = [
     ),
     Example(
         title="Search",
-        about="Passages, best first, with the scores of every stage. A repeated passage comes once and names its other places"
-        " in `also_at`; `explain: true` adds the whole trace.",
+        about="Passages, best first, with the scores of every stage. A repeated passage comes once and names its other"
+        " places in `also_at`; `explain: true` adds the whole trace.",
         method="POST",
         path="/v1/search",
         body={"question": "innovation coupons", "top_k": 1, "max_per_document": 1},
@@ -106,8 +106,8 @@ EXAMPLES = [
     ),
     Example(
         title="Put a document",
-        about="On disk and searchable when the answer comes. Any supported type can be sent raw, described by `?title=`,"
-        " `?uri=` and the header `X-Loccit-Metadata`; or as JSON"
+        about="On disk and searchable when the answer comes. Any supported type can be sent raw, described by"
+        " `?title=`, `?uri=` and the header `X-Loccit-Metadata`; or as JSON"
         ' `{"text", "title", "uri", "media_type", "metadata"}`.',
         method="PUT",
         path="/v1/collections/reports/documents/carbon-2024?uri=reports/carbon.md",
@@ -125,8 +125,8 @@ EXAMPLES = [
     ),
     Example(
         title="Filter",
-        about='`{"field": {"op": value}}` with `eq ne in gt gte lt lte exists`; `and`, `or`, `not`; the document\'s own fields with'
-        " `@`. The filter is applied before the search.",
+        about='`{"field": {"op": value}}` with `eq ne in gt gte lt lte exists`; `and`, `or`, `not`; the document\'s own fields'
+        " with `@`. The filter is applied before the search.",
         method="POST",
         path="/v1/search",
         body={

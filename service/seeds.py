@@ -10,7 +10,8 @@ from embeddings.library import Library
 
 logger = logging.getLogger(__name__)
 
-FOLDER = Path(__file__).resolve().parent.parent / "seeds"
+PACKAGED = Path(__file__).with_name("seed_documents")
+FOLDER = PACKAGED if PACKAGED.is_dir() else Path(__file__).resolve().parent.parent / "seeds"
 COLLECTION = "default"
 MARK = "seeds"
 

@@ -27,7 +27,7 @@ REFERENCES = "references.json"
 FILES = (MODEL, TOKENIZER, REFERENCES)
 
 LEAST_REFERENCE_SIMILARITY = 0.995
-TEXTS_PER_TASK = 4
+TEXTS_PER_TASK = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

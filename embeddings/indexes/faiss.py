@@ -1,8 +1,8 @@
 """Exact search over unit vectors with FAISS.
 
 FAISS is kept on a short leash: indexes are immutable (concurrent add and search crash it), files are written and
-checked by us (`write_index` neither syncs nor reports a failed close), shapes are checked here (FAISS asserts, and under
-`python -O` reads out of bounds).
+checked by us (`write_index` neither syncs nor reports a failed close), shapes are checked here (FAISS only asserts, and
+under `python -O` reads out of bounds).
 """
 
 from __future__ import annotations

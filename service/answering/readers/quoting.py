@@ -23,8 +23,8 @@ from service.answering.readers.evidence import (
 )
 from service.answering.readers.questions import analyse
 
-MOST_ENCODED = 12
-MOST_CHARACTERS = 1500
+MOST_ENCODED = 8
+MOST_CHARACTERS = 1_000
 """What the encoder sees of a question's sentences, at least one: most of the reading time goes there."""
 
 FEATURES = CHEAP_FEATURES + SIMILARITY_FEATURES
