@@ -125,8 +125,8 @@ EXAMPLES = [
     ),
     Example(
         title="Filter",
-        about='`{"field": {"op": value}}` with `eq ne in gt gte lt lte exists`; `and`, `or`, `not`; the document\'s own fields'
-        " with `@`. The filter is applied before the search.",
+        about='`{"field": {"op": value}}` with `eq ne in gt gte lt lte exists`; `and`, `or`, `not`; fields of the'
+        " document itself with `@`. The filter is applied before the search.",
         method="POST",
         path="/v1/search",
         body={
