@@ -102,3 +102,11 @@ step() {
 ensure_test_environment() {
   ensure_environment "${LOCCIT_TEST_ENVIRONMENT:-$root/.venv-test}" "$root/requirements/test.lock" "$root/requirements/torch.txt"
 }
+
+# run_loccit ARGUMENTS…: becomes the command, from the clone and its locked packages.
+run_loccit() {
+  ensure_environment "${LOCCIT_ENVIRONMENT:-$root/.venv-serve}" "$root/requirements/serve.lock"
+  unset LOCCIT_ENVIRONMENT
+  export LOCCIT_DATA=${LOCCIT_DATA:-$root/.loccit} PYTHONPATH=$root
+  exec "$python" -P -m service "$@"
+}
