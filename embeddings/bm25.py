@@ -33,9 +33,10 @@ def score(question: Sequence[str], passage: Sequence[str], statistics: WordStati
     if not statistics.mean_length:
         return 0.0
     norm = K1 * (1 - B + B * len(passage) / statistics.mean_length)
+    held = set(passage)
     total = 0.0
     for word in dict.fromkeys(question):
-        frequency = passage.count(word)
-        if frequency:
+        if word in held:
+            frequency = passage.count(word)
             total += statistics.idf(word) * frequency * (K1 + 1) / (frequency + norm)
     return total

@@ -18,8 +18,8 @@ from embeddings.ports import Encoder
 from embeddings.text import content_words
 from embeddings.views import View
 
-DEPTH = 100
-"""Candidates of each kind; four times as many while repeats or a cap leave too few."""
+DEPTH = 50
+"""Candidates of each kind at least; four times as many while repeats or a cap leave too few."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ def search(query: Query, view: View, database: Database, encoder: Encoder, colle
         live_passages=view.passages,
         allowed_passages=found.allowed_passages,
         timings_ms=watch.timings_ms,
-        explain=found.explain if query.explain else None,
+        explain=found.explain,
     )
 
 
@@ -76,7 +76,7 @@ class Candidates:
 class _Found:
     hits: tuple[Hit, ...]
     allowed_passages: int
-    explain: Mapping[str, object]
+    explain: Mapping[str, object] | None
 
 
 class _Search:
@@ -95,15 +95,18 @@ class _Search:
             self._allowed = stored.allowed_indexings(connection, view.seq, self._condition)
 
     def run(self) -> _Found:
-        depth = DEPTH
+        depth = max(DEPTH, self._query.top_k)
         candidates = self._candidates(depth)
         chosen = self._chosen(candidates)
         while len(chosen) < self._query.top_k and not candidates.are_all:
             depth *= 4
             candidates = self._candidates(depth)
             chosen = self._chosen(candidates)
-        hits = tuple(self._hit(key, candidates) for key in chosen)
-        return _Found(hits=hits, allowed_passages=self._count_allowed(), explain=self._explain(candidates, chosen))
+        return _Found(
+            hits=self._hits(candidates, chosen),
+            allowed_passages=self._count_allowed(),
+            explain=self._explain(candidates, chosen) if self._query.explain else None,
+        )
 
     def _count_allowed(self) -> int:
         return self._view.passages if self._allowed is None else stored.count_passages(self._connection, self._allowed)
@@ -161,14 +164,21 @@ class _Search:
                 break
         return chosen
 
-    def _hit(self, key: int, candidates: Candidates) -> Hit:
-        passage = stored.passage(self._connection, self._collection, key, seq=self._view.seq, condition=self._condition)
-        scores = Scores(
-            similarity=round(candidates.similarity[key], 6),
-            bm25=round(candidates.bm25[key], 6),
-            fused=round(candidates.fused[key], 6),
+    def _hits(self, candidates: Candidates, chosen: list[int]) -> tuple[Hit, ...]:
+        passages = stored.passages(
+            self._connection, self._collection, chosen, seq=self._view.seq, condition=self._condition
         )
-        return Hit(passage=passage, scores=scores)
+        return tuple(
+            Hit(
+                passage=passages[key],
+                scores=Scores(
+                    similarity=round(candidates.similarity[key], 6),
+                    bm25=round(candidates.bm25[key], 6),
+                    fused=round(candidates.fused[key], 6),
+                ),
+            )
+            for key in chosen
+        )
 
     def _explain(self, candidates: Candidates, chosen: list[int]) -> Mapping[str, object]:
         similarity, words = fusion.ranks(candidates.similarity), fusion.ranks(candidates.bm25)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -68,19 +69,39 @@ def count_passages(connection: Connection, indexing_keys: Keys) -> int:
 
 
 _PASSAGE = """p.passage_id, d.document_id, v.version, v.version_key IS d.current_key, v.title, v.uri,
-    p.headings, p.page, p.start, p.end, v.metadata, v.version_key, v.deleted_seq, p.text_sha"""
+    p.headings, p.page, p.start, p.end, v.metadata, v.version_key, v.deleted_seq, p.text_sha, p.passage_key"""
 
 
-def passage(connection: Connection, collection: str, passage_key: int, *, seq: int, condition: Condition) -> Passage:
-    """A passage with every other visible place of the same text that meets the condition."""
-    row = connection.execute(f"SELECT {_PASSAGE} FROM {_STORED} WHERE p.passage_key = ?", (passage_key,)).fetchone()
-    places = connection.execute(
-        f"SELECT d.document_id, v.version, p.start, p.end FROM {_STORED}"
-        f" WHERE p.text_sha = :text_sha AND p.passage_key <> :key AND {_VISIBLE} AND ({condition.sql})"
-        " ORDER BY d.document_id, p.start LIMIT :most",
-        {**condition.bindings, "text_sha": row[-1], "key": passage_key, "seq": seq, "most": MOST_PLACES},
+def passages(
+    connection: Connection, collection: str, keys: Sequence[int], *, seq: int, condition: Condition
+) -> dict[int, Passage]:
+    """Passages by key, each with every other visible place of the same text that meets the condition."""
+    wanted = json.dumps(list(keys))
+    rows = connection.execute(
+        f"SELECT {_PASSAGE} FROM {_STORED} WHERE p.passage_key IN (SELECT value FROM json_each(?))", (wanted,)
+    ).fetchall()
+    places = _places(connection, wanted, seq, condition)
+    return {
+        row[-1]: _passage(connection, collection, row, tuple(place for key, place in places[row[-2]] if key != row[-1]))
+        for row in rows
+    }
+
+
+def _places(
+    connection: Connection, keys: str, seq: int, condition: Condition
+) -> defaultdict[bytes, list[tuple[int, Place]]]:
+    """Where the texts of the passages stand, at most so many places each, by the SHA of the text."""
+    found = connection.execute(
+        f"SELECT p.text_sha, p.passage_key, d.document_id, v.version, p.start, p.end FROM {_STORED}"
+        " WHERE p.text_sha IN (SELECT text_sha FROM passages WHERE passage_key IN (SELECT value FROM json_each(:keys)))"
+        f" AND {_VISIBLE} AND ({condition.sql}) ORDER BY d.document_id, p.start",
+        {**condition.bindings, "keys": keys, "seq": seq},
     )
-    return _passage(connection, collection, row, tuple(Place(*place) for place in places))
+    places: defaultdict[bytes, list[tuple[int, Place]]] = defaultdict(list)
+    for text_sha, key, *place in found:
+        if len(places[text_sha]) <= MOST_PLACES:
+            places[text_sha].append((key, Place(*place)))
+    return places
 
 
 def passage_by_id(connection: Connection, collection: str, passage_id: str) -> Passage:
@@ -91,28 +112,15 @@ def passage_by_id(connection: Connection, collection: str, passage_id: str) -> P
     ).fetchone()
     if row is None:
         raise UnknownPassage("There is no such passage in this collection.")
-    if row[-2] is not None:
+    if row[-3] is not None:
         raise DeletedDocument("The document of this passage was deleted; its text is no longer given out.")
     return _passage(connection, collection, row, ())
 
 
 def _passage(connection: Connection, collection: str, row: Sequence[Any], also_at: tuple[Place, ...]) -> Passage:
-    (
-        passage_id,
-        document_id,
-        version,
-        is_current,
-        title,
-        uri,
-        headings,
-        page,
-        start,
-        end,
-        metadata,
-        version_key,
-        _,
-        _,
-    ) = row
+    passage_id, document_id, version, is_current, title, uri, headings, page, start, end, metadata, version_key = row[
+        :12
+    ]
     return Passage(
         passage_id=passage_id,
         collection=collection,

@@ -22,11 +22,13 @@ faiss.omp_set_num_threads(1)
 
 
 class FlatIndex:
-    """Inner products against every row; of equal similarities the lower row comes first."""
+    """Inner products with every row, its numbers kept in 16 bits; of equal similarities the lower row comes first.
 
-    def __init__(self, index: faiss.IndexFlat) -> None:
+    A search reads every row, so half the bytes are half the time; a similarity changes by some 0.0002 at most.
+    """
+
+    def __init__(self, index: faiss.IndexScalarQuantizer) -> None:
         self._index = index
-        self._vectors = faiss.rev_swig_ptr(index.get_xb(), index.ntotal * index.d).reshape(index.ntotal, index.d)
 
     def search(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
         self._check(question)
@@ -41,8 +43,10 @@ class FlatIndex:
 
     def similarities(self, question: Vectors, rows: RowNumbers) -> Vectors:
         self._check(question)
+        if not len(rows):
+            return np.empty(0, np.float32)
         # Summed row by row, so that a similarity does not depend on which rows it is asked for with.
-        result: Vectors = (self._vectors[rows] * question).sum(axis=1, dtype=np.float32)
+        result: Vectors = (self._index.reconstruct_batch(rows) * question).sum(axis=1, dtype=np.float32)
         return result
 
     def save(self, folder: Path) -> None:
@@ -63,12 +67,12 @@ class FlatIndex:
 class FlatIndexes:
     """Makes flat indexes."""
 
-    kind = "faiss-flat"
+    kind = "faiss-flat-fp16"
 
     def build(self, vectors: Vectors) -> FlatIndex:
         if vectors.ndim != 2 or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
             raise ValueError("vectors must be a finite float32 matrix")
-        index = faiss.IndexFlatIP(vectors.shape[1])
+        index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
         index.add(np.ascontiguousarray(vectors))
         return FlatIndex(index)
 
@@ -79,7 +83,14 @@ class FlatIndexes:
             index = faiss.deserialize_index(content)
         except RuntimeError as error:
             raise IndexUnsound("the vector index cannot be read") from error
-        is_expected = isinstance(index, faiss.IndexFlat) and index.metric_type == faiss.METRIC_INNER_PRODUCT
-        if not is_expected or (index.ntotal, index.d) != (rows, dimension):
+        if not _is_expected(index) or (index.ntotal, index.d) != (rows, dimension):
             raise IndexUnsound("the vector index is of another kind or size")
         return FlatIndex(index)
+
+
+def _is_expected(index: faiss.Index) -> bool:
+    return (
+        isinstance(index, faiss.IndexScalarQuantizer)
+        and index.sq.qtype == faiss.ScalarQuantizer.QT_fp16
+        and index.metric_type == faiss.METRIC_INNER_PRODUCT
+    )

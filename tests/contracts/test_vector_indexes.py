@@ -18,9 +18,10 @@ ORACLE = ExactIndexes()
 
 
 def unit_vectors(count: int, seed: int = 7) -> Vectors:
+    """Rounded to 16 bits, as the indexes keep them, so that similarities can be compared exactly."""
     vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
     unit: Vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
+    return unit.astype(np.float16).astype(np.float32)
 
 
 def rows_of(mask: NDArray[np.bool_]) -> Rows:
