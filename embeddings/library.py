@@ -187,6 +187,7 @@ class Library:
                 or _listed("read-only until a restart", stuck)
                 or f"{len(collections)} collections",
             ),
+            # Every open collection has a view, or it would not have opened.
             "index": Check(ok=True, detail=f"{sum(one.live.current.passages for one in collections)} passages"),
             "disk": Check(ok=free >= self._free_disk_floor, detail=f"{free // 1_000_000} MB free"),
         }

@@ -242,7 +242,7 @@ def words(text: str) -> list[str]:
     Numbers stay whole ("2,310" is "2310", "3.6" is "3.6"), hyphens separate, a run of a script that is written without
     spaces gives its pairs of neighbouring characters, and a run of more than 64 letters is cut there.
     """
-    return list(chain.from_iterable(map(_words_of, _TOKEN.findall(text))))
+    return list(chain.from_iterable(map(_words_of, _TOKEN.findall(unicodedata.normalize("NFC", text)))))
 
 
 def content_words(text: str) -> list[str]:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from embeddings.filters import Filter
-
 from embeddings.domain import Hit, SearchResult
+from embeddings.filters import Filter
 from service.answering.citations import Candidate, candidates
 from service.answering.claims import Statement, state
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage

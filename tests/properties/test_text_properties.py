@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from embeddings.text import canonical, content_words, sentence_spans, words
@@ -71,6 +71,7 @@ def test_sentences_are_trimmed_ordered_and_cover_all_that_is_not_blank(text: str
 
 
 @given(texts)
+@example("A.A.\u00c0")
 def test_words_hold_no_white_space_and_do_not_depend_on_case_or_composition(text: str) -> None:
     found = words(text)
     assert all(word and not any(map(str.isspace, word)) for word in found)

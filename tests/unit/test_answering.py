@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from embeddings.filters import Filter
 from hypothesis import given
 from hypothesis import strategies as st
 
 from embeddings.domain import Hit, Passage, Scores, SearchResult, Span
 from embeddings.errors import DeletedDocument
+from embeddings.filters import Filter
 from service.answering.answering import Answering, AskRequest, Exchange
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
 
