@@ -79,6 +79,7 @@ def test_a_broken_rule_is_named_by_its_place(api: Api, body: object, pointer: st
         ("GET", "/v1/collections/default/documents?cursor=Li4vYQ", "?cursor"),
         ("GET", "/v1/collections/default/documents?filter=%7B%22a%22%3A3%7D", "?filter/a"),
         ("GET", "/v1/collections/default/documents?filter=%5B%5D", "?filter"),
+        ("GET", "/v1/collections/default/documents?filter=0%200", "?filter"),
         ("GET", "/v1/collections/Default", "{collection}"),
         ("GET", "/v1/collections/default/documents/a:b", "{document_id}"),
         ("GET", "/v1/collections/default/documents/%2E%2E", "{document_id}"),

@@ -13,7 +13,7 @@ from embeddings.errors import InvalidFilter
 from embeddings.filters import Filter, parse_filter
 from service.api.bodies import parse_json
 from service.api.dependencies import CollectionPath, Cursor, Desk, DeskDep, DocumentPath, Limit, MinSeq
-from service.api.problems import invalid
+from service.api.problems import Problem, invalid
 from service.api.replies import json_reply, name_of, page_of, problems
 from service.api.routing import DocumentRoute, media_type_of, router, unsupported
 from service.api.schemas.fields import Title, Uri
@@ -199,5 +199,7 @@ def _filter(sent: str | None) -> Filter | None:
         return None
     try:
         return parse_filter(parse_json(sent.encode("utf-8", "surrogatepass")))
+    except Problem as problem:
+        raise invalid("?filter", f"This is not valid JSON. {problem.detail}") from None
     except InvalidFilter as error:
         raise InvalidFilter(str(error), field=f"?filter{(error.field or '').removeprefix('/filter')}") from None
