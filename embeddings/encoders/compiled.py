@@ -27,7 +27,9 @@ REFERENCES = "references.json"
 FILES = (MODEL, TOKENIZER, REFERENCES)
 
 LEAST_REFERENCE_SIMILARITY = 0.995
-TEXTS_PER_TASK = 2
+MOST_TEXTS_PER_TASK = 8
+TASKS_PER_THREAD = 4
+"""At least, so that no thread waits long for another at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class CompiledEncoder:
         self._manifest = manifest
         self._session = session
         self._tokenizer = tokenizer
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder")
 
     @classmethod
@@ -101,7 +104,8 @@ class CompiledEncoder:
         vectors = np.empty((len(texts), self.dimension), np.float32)
         inputs = self._tokenizer.token_ids(texts)
         longest_first = sorted(range(len(inputs)), key=lambda index: -len(inputs[index]))
-        tasks = [longest_first[start : start + TEXTS_PER_TASK] for start in range(0, len(inputs), TEXTS_PER_TASK)]
+        size = min(MOST_TEXTS_PER_TASK, max(1, len(inputs) // (TASKS_PER_THREAD * self._threads)))
+        tasks = [longest_first[start : start + size] for start in range(0, len(inputs), size)]
         run = partial(self._run, inputs, vectors)
         for _ in map(run, tasks) if len(tasks) < 2 else self._pool.map(run, tasks):
             pass
