@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embeddings.domain import RowNumbers, Rows
 
@@ -23,15 +24,34 @@ class MemoryWordIndex:
 
     def candidates(self, words: Sequence[str], k: int, allowed: Rows | None) -> RowNumbers:
         """Ranked by the summed rarity of the words that a row holds; of equal ones the lower row comes first."""
+        return best_rows([(self, allowed)], words, k)[0]
+
+    def weigh(self, weights: Mapping[str, float], allowed: Rows | None) -> NDArray[np.float64]:
+        """The summed weight of the words that each row holds; 0 for rows that may not come back."""
         scores = np.zeros(self._rows)
-        for word, weight in Counter(words).items():
+        for word, weight in weights.items():
             rows = self._postings.get(word)
             if rows is not None:
-                scores[rows] += weight * np.log1p(self._rows / len(rows))
+                scores[rows] += weight
         if allowed is not None:
             scores[~allowed.mask] = 0
-        found = np.flatnonzero(scores)
-        return found[np.argsort(-scores[found], kind="stable")[:k]]
+        return scores
 
     def document_frequency(self, word: str) -> int:
         return len(self._postings.get(word, ()))
+
+    def __len__(self) -> int:
+        return self._rows
+
+
+def best_rows(indexes: Sequence[tuple[MemoryWordIndex, Rows | None]], words: Sequence[str], k: int) -> list[RowNumbers]:
+    """The k best rows of all the indexes together, for each index its own: many small ones propose no more than one."""
+    total = sum(len(index) for index, _ in indexes)
+    frequency = {word: sum(index.document_frequency(word) for index, _ in indexes) for word in set(words)}
+    weights = {word: float(np.log1p(total / found)) for word, found in sorted(frequency.items()) if found}
+    scores = [index.weigh(weights, allowed) for index, allowed in indexes]
+    together = np.concatenate(scores) if scores else np.empty(0)
+    found = np.flatnonzero(together)
+    best = found[np.argsort(-together[found], kind="stable")[:k]]
+    starts = np.cumsum([0, *(len(one) for one in scores)])
+    return [best[(best >= low) & (best < high)] - low for low, high in pairwise(starts)]

@@ -125,10 +125,11 @@ class _Search:
         nearest: dict[int, float] = {}
         similarity: dict[int, float] = {}
         are_all = True
-        for segment in self._view.segments:
-            rows = segment.rows(self._allowed)
+        segments = self._view.segments
+        allowed = [segment.rows(self._allowed) for segment in segments]
+        by_words = self._view.word_candidates(self._words, depth, allowed)
+        for segment, rows, worded in zip(segments, allowed, by_words, strict=True):
             near, _ = segment.vectors.search(self._vector, depth, rows)
-            worded = segment.words.candidates(self._words, depth, rows)
             are_all = are_all and len(near) < depth
             nearest.update(
                 zip(

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.bm25 import WordStatistics
-from embeddings.domain import Keys, Rows, Vectors
+from embeddings.domain import Keys, RowNumbers, Rows, Vectors
 from embeddings.ports import VectorIndex, VectorIndexes, WordIndex
-from embeddings.postings import MemoryWordIndex
+from embeddings.postings import MemoryWordIndex, best_rows
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -76,6 +76,7 @@ class TailSegment:
     """A segment in memory, with what it was made of, so that small ones can be joined into larger ones."""
 
     segment: Segment
+    words: MemoryWordIndex
     source: IndexedPassages
 
 
@@ -104,6 +105,12 @@ class View:
     @property
     def tail_rows(self) -> int:
         return sum(len(one.source) for one in self.tail)
+
+    def word_candidates(self, words: Sequence[str], k: int, rows: Sequence[Rows | None]) -> list[RowNumbers]:
+        """About the k best rows by words of the base, and of the whole tail; `rows` and the result are by segment."""
+        base = [] if self.base is None else [self.base.words.candidates(words, k, rows[0])]
+        tail = [(one.words, allowed) for one, allowed in zip(self.tail, rows[len(base) :], strict=True)]
+        return [*base, *best_rows(tail, words, k)]
 
     def statistics(self, words: Sequence[str]) -> WordStatistics:
         return WordStatistics(
@@ -174,13 +181,14 @@ def _frequencies(words: Sequence[str]) -> Counter[str]:
 
 
 def _tail_segment(source: IndexedPassages, indexes: VectorIndexes) -> TailSegment:
+    words = MemoryWordIndex(source.words)
     segment = Segment(
         passage_keys=source.passage_keys,
         indexing_keys=source.indexing_keys,
         vectors=indexes.build(source.vectors),
-        words=MemoryWordIndex(source.words),
+        words=words,
     )
-    return TailSegment(segment=segment, source=source)
+    return TailSegment(segment=segment, words=words, source=source)
 
 
 def _joined(tail: tuple[TailSegment, ...], indexes: VectorIndexes) -> tuple[TailSegment, ...]:
