@@ -146,7 +146,7 @@ class _Search:
                 )
             )
         best = sorted(nearest, key=lambda key: (-nearest[key], key))[:depth]
-        return {**similarity, **{key: nearest[key] for key in best}}, are_all
+        return {**similarity, **{key: nearest[key] for key in best}}, are_all and len(best) == len(nearest)
 
     def _chosen(self, candidates: Candidates) -> list[int]:
         """The first `top_k` by fused score, each text once, at most `max_per_document` of a document."""

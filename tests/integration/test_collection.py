@@ -154,6 +154,15 @@ def test_repeats_do_not_crowd_out_what_else_there_is(collection: Collection) -> 
     assert documents_of(collection.search("Where stands the heron?", top_k=2)) >= {"other"}
 
 
+def test_repeats_spread_over_base_and_tail_do_not_crowd_out_what_else_there_is(collection: Collection) -> None:
+    for number in range(80):
+        collection.put(f"copy-{number}", plain("The heron stands in the reeds."))
+        if number == 40:
+            collection.live.checkpoint()
+    collection.put("other", plain("Gas fell."))
+    assert documents_of(collection.search("Where stands the heron?", top_k=2)) >= {"other"}
+
+
 @pytest.mark.parametrize(
     "raw",
     [
