@@ -28,15 +28,20 @@ def bound(question: Sequence[str], statistics: WordStatistics) -> float:
     return (K1 + 1) * sum(statistics.idf(word) for word in dict.fromkeys(question))
 
 
-def score(question: Sequence[str], passage: Sequence[str], statistics: WordStatistics) -> float:
-    """How well a passage's words match the question's: 0 or more."""
+def scores(question: Sequence[str], passages: Mapping[int, str], statistics: WordStatistics) -> dict[int, float]:
+    """How well the words of each passage, joined by single spaces, match the question's: 0 or more."""
     if not statistics.mean_length:
-        return 0.0
-    norm = K1 * (1 - B + B * len(passage) / statistics.mean_length)
-    held = set(passage)
+        return dict.fromkeys(passages, 0.0)
+    rarities = {word: statistics.idf(word) for word in question}
+    return {key: _score(rarities, passage, statistics.mean_length) for key, passage in passages.items()}
+
+
+def _score(rarities: Mapping[str, float], passage: str, mean_length: float) -> float:
+    words = passage.split()
+    norm = K1 * (1 - B + B * len(words) / mean_length)
     total = 0.0
-    for word in dict.fromkeys(question):
-        if word in held:
-            frequency = passage.count(word)
-            total += statistics.idf(word) * frequency * (K1 + 1) / (frequency + norm)
+    for word, idf in rarities.items():
+        if word in passage:  # as characters: quick to see, and already false for most
+            frequency = words.count(word)
+            total += idf * frequency * (K1 + 1) / (frequency + norm)
     return total

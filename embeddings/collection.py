@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from embeddings import retrieval
+from embeddings.ahead import ahead
 from embeddings.checkpoints import Checkpoints
 from embeddings.corpus import passages, records, writes
 from embeddings.corpus.conditions import condition
@@ -41,6 +42,8 @@ BATCH = 256
 """Passages encoded between two looks at progress and cancellation."""
 HELD = 1024
 """Vectors held in memory until the commit; those of a larger document are stored as they come."""
+PREPARED_AHEAD = 2
+"""Documents prepared while one is committed: while one of them is cut, the other is encoded."""
 
 Progress = Callable[[int, int], None]
 """Told passages done and in total; may raise to stop the work, and then no version is made."""
@@ -61,6 +64,15 @@ class Parts:
     def fingerprint(self) -> str:
         """Of everything that decides what the index holds for a given text."""
         return hashlib.sha256(f"{self.encoder.fingerprint}/{CUT}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """A document that only has to be committed."""
+
+    prepared: PreparedDocument
+    vectors: Mapping[bytes, Vectors]
+    """By the SHA of the content: those that the store did not hold."""
 
 
 class Upkeep(Protocol):
@@ -223,24 +235,35 @@ class Collection:
         with self._committing, self.database.writing() as connection:
             records.set_meta(connection, "title", title)
 
-    def put(
-        self, document_id: str, source: Source, *, progress: Progress | None = None, companion: Companion | None = None
-    ) -> PutReceipt:
+    def put(self, document_id: str, source: Source) -> PutReceipt:
         """Store a document, or a new version of it; on disk and searchable when this returns.
 
         The same text again makes no version and encodes nothing. Raises InvalidText, UnsupportedMediaType, DiskFull,
         StoreReadOnly; then nothing has changed.
         """
+        return self.commit(document_id, self.prepare(source))
+
+    def put_many(self, documents: Iterable[tuple[str, Source]]) -> Iterator[PutReceipt]:
+        """Like `put`, one after another, while those that follow are prepared; each is stored when its receipt comes.
+
+        Ends with the first that is refused.
+        """
+        for (document_id, _), prepared in ahead(lambda one: self.prepare(one[1]), documents, threads=PREPARED_AHEAD):
+            yield self.commit(document_id, prepared.result())
+
+    def prepare(self, source: Source, *, progress: Progress | None = None) -> Encoded:
+        """What of a `put` takes time: load, cut, encode. Nobody sees anything of it before `commit`."""
         self._upkeep.require_space(len(source.content))
         prepared = self._parts.ingestion.prepare(source)
         self.originals.add(source.content)
-        vectors: dict[bytes, Vectors] = {}
-        while True:
-            vectors.update(self._missing_vectors(prepared, vectors, progress))
-            change = self._commit(document_id, prepared, vectors, companion)
-            if change is not None:
-                self._upkeep.tend(self)
-                return self._receipt(document_id, prepared, change)
+        return Encoded(prepared=prepared, vectors=self._missing_vectors(prepared, {}, progress))
+
+    def commit(self, document_id: str, encoded: Encoded, *, companion: Companion | None = None) -> PutReceipt:
+        prepared, vectors = encoded.prepared, dict(encoded.vectors)
+        while (change := self._commit(document_id, prepared, vectors, companion)) is None:
+            vectors.update(self._missing_vectors(prepared, vectors, None))
+        self._upkeep.tend(self)
+        return self._receipt(document_id, prepared, change)
 
     def _missing_vectors(
         self, prepared: PreparedDocument, held: Mapping[bytes, Vectors], progress: Progress | None

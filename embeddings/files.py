@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,6 +106,7 @@ class Originals:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._adding = threading.Lock()
         make_folder(folder)
 
     def path(self, sha: bytes) -> Path:
@@ -115,7 +117,7 @@ class Originals:
         """Store durably; returns the SHA-256."""
         sha = hashlib.sha256(content).digest()
         path = self.path(sha)
-        with storage_errors():
+        with self._adding, storage_errors():
             make_folder(path.parent)
             if not path.exists():
                 replace_file(path, content)

@@ -12,8 +12,10 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from embeddings.collection import Collection, Parts
@@ -22,16 +24,34 @@ from embeddings.corpus.records import now_microseconds
 from embeddings.domain import CollectionInfo
 from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, UnknownCollection
 from embeddings.files import UNFINISHED, Lease, make_folder, remove_unfinished, sync_folder
+from embeddings.live_view import AT_REST, IN_THE_LONG_RUN, WHILE_WRITING, Patience
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_INTERVAL_SECONDS = 600.0
+LOOK_SECONDS = 2.0
+"""Between two looks at what has been written."""
+LOOKS_BETWEEN_CHECKPOINTS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     ok: bool
     detail: str
+
+
+class Rest:
+    """Tells where writing has come to rest; once each time, so that a checkpoint that fails is not tried on and on."""
+
+    def __init__(self) -> None:
+        self._seen: Mapping[Collection, int] = {}
+        self._written: Set[Collection] = set()
+
+    def look(self, seqs: Mapping[Collection, int]) -> list[Collection]:
+        """Collections written to before the last look and not since; what is new counts as written to."""
+        written = {collection for collection, seq in seqs.items() if seq != self._seen.get(collection)}
+        resting = [collection for collection in seqs if collection in self._written - written]
+        self._seen, self._written = seqs, written
+        return resting
 
 
 class Library:
@@ -56,7 +76,7 @@ class Library:
         self._remove_unregistered()
         for name, place in self._registered().items():
             self._open(name, place)
-        self._timer = threading.Thread(target=self._checkpoint_regularly, name="checkpoint timer", daemon=True)
+        self._timer = threading.Thread(target=self._look_regularly, name="checkpoint timer", daemon=True)
         self._timer.start()
 
     def _registered(self) -> dict[str, str]:
@@ -158,22 +178,32 @@ class Library:
 
     def tend(self, collection: Collection) -> None:
         """Checkpoint in the background when the collection's tail has grown long."""
-        if collection.live.is_checkpoint_due and not self._closing.is_set():
-            self._maintenance.submit(self._checkpoint, collection, only_if_due=True)
+        self._checkpoint_later(collection, WHILE_WRITING)
 
-    def _checkpoint(self, collection: Collection, *, only_if_due: bool) -> None:
+    def _checkpoint_later(self, collection: Collection, patience: Patience) -> None:
+        if collection.live.is_checkpoint_due(patience) and not self._closing.is_set():
+            self._maintenance.submit(self._checkpoint, collection, patience)
+
+    def _checkpoint(self, collection: Collection, patience: Patience) -> None:
         try:
-            if collection.live.is_checkpoint_due or (collection.live.is_dirty and not only_if_due):
+            if collection.live.is_checkpoint_due(patience) and not self._closing.is_set():
                 collection.live.checkpoint()
         except (LoccitError, OSError) as error:
             logger.error("checkpoint failed", extra={"collection": collection.name, "reason": str(error)})
 
-    def _checkpoint_regularly(self) -> None:
-        while not self._closing.wait(CHECKPOINT_INTERVAL_SECONDS):
+    def _look_regularly(self) -> None:
+        """Checkpoint what has come to rest, so that searches are quick then, and everything from time to time."""
+        rest = Rest()
+        for look in count(1):
+            if self._closing.wait(LOOK_SECONDS):
+                return
             with self._lock:
-                collections = list(self._collections.values())
-            for collection in collections:
-                self._maintenance.submit(self._checkpoint, collection, only_if_due=False)
+                seqs = {collection: collection.seq for collection in self._collections.values()}
+            for collection in rest.look(seqs):
+                self._checkpoint_later(collection, AT_REST)
+            if look % LOOKS_BETWEEN_CHECKPOINTS == 0:
+                for collection in seqs:
+                    self._checkpoint_later(collection, IN_THE_LONG_RUN)
 
     def checks(self) -> dict[str, Check]:
         with self._lock:
@@ -195,6 +225,7 @@ class Library:
     def close(self) -> None:
         """Checkpoint, close the databases and give up the lease."""
         self._closing.set()
+        self._timer.join()
         self._maintenance.shutdown(wait=True)
         with self._lock:
             for collection in self._collections.values():

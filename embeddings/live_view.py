@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
@@ -13,9 +14,21 @@ from embeddings.views import View, base_view, empty_view
 
 logger = logging.getLogger(__name__)
 
-TAIL_ROWS = 5_000
-TAIL_SHARE = 0.05
-REMOVED_SHARE = 0.2
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How many rows may lie in the tail, or be dead, before a checkpoint is due: the larger of number and share."""
+
+    rows: int
+    tail_share: float
+    """Of the base."""
+    removed_share: float
+    """Of all rows."""
+
+
+WHILE_WRITING = Patience(rows=5_000, tail_share=0.05, removed_share=0.2)
+AT_REST = Patience(rows=500, tail_share=0.01, removed_share=0.05)
+IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.0, removed_share=0.0)
 
 
 class LiveView:
@@ -47,17 +60,16 @@ class LiveView:
                     " Try again later."
                 )
 
-    @property
-    def is_checkpoint_due(self) -> bool:
+    def is_checkpoint_due(self, patience: Patience) -> bool:
         view = self._view
         base_rows = 0 if view.base is None else len(view.base)
-        return view.tail_rows > max(TAIL_ROWS, TAIL_SHARE * base_rows) or view.removed > max(
-            TAIL_ROWS, REMOVED_SHARE * (view.passages + view.removed)
+        return view.tail_rows > max(patience.rows, patience.tail_share * base_rows) or view.removed > max(
+            patience.rows, patience.removed_share * (view.passages + view.removed)
         )
 
     @property
     def is_dirty(self) -> bool:
-        return bool(self._view.tail_rows or self._view.removed)
+        return self.is_checkpoint_due(IN_THE_LONG_RUN)
 
     def checkpoint(self) -> None:
         """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail."""

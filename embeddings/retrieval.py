@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from embeddings import bm25, fusion
 from embeddings.corpus import passages as stored
 from embeddings.corpus.conditions import Condition, condition
@@ -116,37 +118,31 @@ class _Search:
         known = stored.candidates(self._connection, self._view.seq, similarity)
         similarity = {key: similarity[key] for key in known}
         statistics = self._view.statistics(self._words)
-        words = {key: bm25.score(self._words, candidate.words.split(), statistics) for key, candidate in known.items()}
+        words = bm25.scores(self._words, {key: one.words for key, one in known.items()}, statistics)
         fused = fusion.fuse(similarity, words, bm25_bound=bm25.bound(self._words, statistics))
         return Candidates(similarity=similarity, bm25=words, fused=fused, stored=known, are_all=are_all)
 
     def _gather(self, depth: int) -> tuple[dict[int, float], bool]:
         """The best `depth` passages by similarity and about as many by words, with their similarities."""
-        nearest: dict[int, float] = {}
         similarity: dict[int, float] = {}
+        nearest: list[int] = []
+        by_words: list[int] = []
         are_all = True
         segments = self._view.segments
         allowed = [segment.rows(self._allowed) for segment in segments]
-        by_words = self._view.word_candidates(self._words, depth, allowed)
-        for segment, rows, worded in zip(segments, allowed, by_words, strict=True):
+        proposed = self._view.word_candidates(self._words, depth, allowed)
+        for segment, rows, worded in zip(segments, allowed, proposed, strict=True):
             near, _ = segment.vectors.search(self._vector, depth, rows)
             are_all = are_all and len(near) < depth
-            nearest.update(
-                zip(
-                    segment.passage_keys[near].tolist(),
-                    segment.vectors.similarities(self._vector, near).tolist(),
-                    strict=True,
-                )
-            )
+            found = np.union1d(near, worded)
+            keys = segment.passage_keys
             similarity.update(
-                zip(
-                    segment.passage_keys[worded].tolist(),
-                    segment.vectors.similarities(self._vector, worded).tolist(),
-                    strict=True,
-                )
+                zip(keys[found].tolist(), segment.vectors.similarities(self._vector, found).tolist(), strict=True)
             )
-        best = sorted(nearest, key=lambda key: (-nearest[key], key))[:depth]
-        return {**similarity, **{key: nearest[key] for key in best}}, are_all and len(best) == len(nearest)
+            nearest += keys[near].tolist()
+            by_words += keys[worded].tolist()
+        best = sorted(nearest, key=lambda key: (-similarity[key], key))[:depth]
+        return {key: similarity[key] for key in (*best, *by_words)}, are_all and len(best) == len(nearest)
 
     def _chosen(self, candidates: Candidates) -> list[int]:
         """The first `top_k` by fused score, each text once, at most `max_per_document` of a document."""

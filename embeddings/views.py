@@ -110,7 +110,7 @@ class View:
         """About the k best rows by words of the base, and of the whole tail; `rows` and the result are by segment."""
         base = [] if self.base is None else [self.base.words.candidates(words, k, rows[0])]
         tail = [(one.words, allowed) for one, allowed in zip(self.tail, rows[len(base) :], strict=True)]
-        return [*base, *best_rows(tail, words, k)]
+        return [*base, *best_rows(tail, words, k)] if tail else base
 
     def statistics(self, words: Sequence[str]) -> WordStatistics:
         return WordStatistics(

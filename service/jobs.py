@@ -8,10 +8,14 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from embeddings.collection import Collection
+from embeddings.ahead import ahead
+from embeddings.collection import PREPARED_AHEAD, Collection, Encoded
 from embeddings.corpus import jobs as stored
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import moment
@@ -174,27 +178,34 @@ class Jobs:
             job = stored.find_job(connection, job_id)
         if job is None or job.state != "running":
             return
-        for position, item in enumerate(job.items):
-            if item.state == "queued":
-                self._run_item(holder, job_id, position, item)
+        queued = [(position, item) for position, item in enumerate(job.items) if item.state == "queued"]
+        with closing(ahead(partial(self._prepare, holder, job_id), queued, threads=PREPARED_AHEAD)) as prepared:
+            for (position, item), encoded in prepared:
+                self._commit(holder, job_id, position, item, encoded)
         with holder.database.writing() as connection:
             finished = stored.find_job(connection, job_id)
             failed = finished is not None and any(item.state == "failed" for item in finished.items)
             stored.finish_job(connection, job_id, "failed" if failed else "succeeded")
 
-    def _run_item(self, holder: Collection, job_id: str, position: int, item: stored.StoredItem) -> None:
+    def _prepare(self, holder: Collection, job_id: str, queued: tuple[int, stored.StoredItem]) -> Encoded:
         def note_progress(done: int, total: int) -> None:
             self._share_done[job_id] = done / total
             with holder.database.reading() as connection:
                 self._require_running(connection, job_id)
 
+        _, item = queued
+        source = stored.described(item.source, holder.originals.read(item.source_sha))
+        return holder.prepare(source, progress=note_progress)
+
+    def _commit(
+        self, holder: Collection, job_id: str, position: int, item: stored.StoredItem, encoded: Future[Encoded]
+    ) -> None:
         def finish(connection: Connection, version: int) -> None:
             self._require_running(connection, job_id)
             stored.finish_item(connection, job_id, position, version=version)
 
         try:
-            source = stored.described(item.source, holder.originals.read(item.source_sha))
-            holder.put(item.document_id, source, progress=note_progress, companion=finish)
+            holder.commit(item.document_id, encoded.result(), companion=finish)
         except LoccitError as error:
             with holder.database.writing() as connection:
                 stored.finish_item(connection, job_id, position, problem=str(error))

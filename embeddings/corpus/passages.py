@@ -17,7 +17,7 @@ import numpy as np
 
 from embeddings.corpus.conditions import Condition
 from embeddings.corpus.database import Connection
-from embeddings.corpus.records import metadata_of, slice_text
+from embeddings.corpus.records import PIECE, metadata_of
 from embeddings.domain import Keys, Passage, Place, Vectors
 from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
 from embeddings.views import IndexedPassages
@@ -68,8 +68,11 @@ def count_passages(connection: Connection, indexing_keys: Keys) -> int:
     )
 
 
-_PASSAGE = """p.passage_id, d.document_id, v.version, v.version_key IS d.current_key, v.title, v.uri,
-    p.headings, p.page, p.start, p.end, v.metadata, v.version_key, v.deleted_seq, p.text_sha, p.passage_key"""
+_TEXT = f"""substr((SELECT group_concat(text, '') FROM (SELECT t.text FROM texts t WHERE t.version_key = v.version_key
+    AND t.piece BETWEEN p.start / {PIECE} AND (p.end - 1) / {PIECE} ORDER BY t.piece)),
+    p.start % {PIECE} + 1, p.end - p.start)"""
+_PASSAGE = f"""p.passage_id, d.document_id, v.version, v.version_key IS d.current_key, v.title, v.uri,
+    p.headings, p.page, p.start, p.end, v.metadata, {_TEXT}, v.deleted_seq, p.text_sha, p.passage_key"""
 
 
 def passages(
@@ -82,7 +85,7 @@ def passages(
     ).fetchall()
     places = _places(connection, wanted, seq, condition)
     return {
-        row[-1]: _passage(connection, collection, row, tuple(place for key, place in places[row[-2]] if key != row[-1]))
+        row[-1]: _passage(collection, row, tuple(place for key, place in places[row[-2]] if key != row[-1]))
         for row in rows
     }
 
@@ -114,13 +117,11 @@ def passage_by_id(connection: Connection, collection: str, passage_id: str) -> P
         raise UnknownPassage("There is no such passage in this collection.")
     if row[-3] is not None:
         raise DeletedDocument("The document of this passage was deleted; its text is no longer given out.")
-    return _passage(connection, collection, row, ())
+    return _passage(collection, row, ())
 
 
-def _passage(connection: Connection, collection: str, row: Sequence[Any], also_at: tuple[Place, ...]) -> Passage:
-    passage_id, document_id, version, is_current, title, uri, headings, page, start, end, metadata, version_key = row[
-        :12
-    ]
+def _passage(collection: str, row: Sequence[Any], also_at: tuple[Place, ...]) -> Passage:
+    passage_id, document_id, version, is_current, title, uri, headings, page, start, end, metadata, text = row[:12]
     return Passage(
         passage_id=passage_id,
         collection=collection,
@@ -133,7 +134,7 @@ def _passage(connection: Connection, collection: str, row: Sequence[Any], also_a
         page=page,
         start=start,
         end=end,
-        text=slice_text(connection, version_key, start, end),
+        text=text,
         metadata=metadata_of(metadata),
         also_at=also_at,
     )

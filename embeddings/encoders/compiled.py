@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,9 +28,6 @@ REFERENCES = "references.json"
 FILES = (MODEL, TOKENIZER, REFERENCES)
 
 LEAST_REFERENCE_SIMILARITY = 0.995
-MOST_TEXTS_PER_TASK = 8
-TASKS_PER_THREAD = 4
-"""At least, so that no thread waits long for another at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class CompiledEncoder:
         self._session = session
         self._tokenizer = tokenizer
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder")
+        self._pool = ThreadPoolExecutor(max(1, threads - 1), thread_name_prefix="encoder")
 
     @classmethod
     def load(cls, folder: Path, *, threads: int) -> CompiledEncoder:
@@ -101,18 +99,25 @@ class CompiledEncoder:
         return self._encode([self._manifest.passage_prompt + text for text in passages])
 
     def _encode(self, texts: list[str]) -> Vectors:
+        """The calling thread works too, so that no call waits for the texts of another."""
         vectors = np.empty((len(texts), self.dimension), np.float32)
         inputs = self._tokenizer.token_ids(texts)
-        longest_first = sorted(range(len(inputs)), key=lambda index: -len(inputs[index]))
-        size = min(MOST_TEXTS_PER_TASK, max(1, len(inputs) // (TASKS_PER_THREAD * self._threads)))
-        tasks = [longest_first[start : start + size] for start in range(0, len(inputs), size)]
-        run = partial(self._run, inputs, vectors)
-        for _ in map(run, tasks) if len(tasks) < 2 else self._pool.map(run, tasks):
-            pass
+        shortest_first = sorted(range(len(inputs)), key=lambda index: len(inputs[index]))
+        run = partial(self._run_all, inputs, vectors, deque(shortest_first))
+        helpers = [self._pool.submit(run) for _ in range(min(self._threads, len(texts)) - 1)]
+        run()
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
         return vectors
 
-    def _run(self, inputs: list[TokenIds], vectors: Vectors, task: list[int]) -> None:
-        for index in task:
+    def _run_all(self, inputs: list[TokenIds], vectors: Vectors, waiting: deque[int]) -> None:
+        """Longest first, so that no thread waits long for another at the end."""
+        while True:
+            try:
+                index = waiting.pop()
+            except IndexError:
+                return
             vectors[index] = run_one(self._session, inputs[index])
 
     def _check_references(self, references: Mapping[str, list[float]]) -> None:

@@ -21,14 +21,19 @@ SMOOTHING_EXPONENT = 0.25
 SMALLEST_VALUE = 1e-3
 """A channel is not taken for quieter than this."""
 SMALLEST_TABLE = 1 << 20
-"""Elements; smaller embedding tables stay as they are."""
+"""Elements; smaller embedding tables stay as they are, if nothing else is said."""
 
 
-def quantize(model: onnx.ModelProto, samples: Sequence[Mapping[str, NDArray[np.int64]]]) -> onnx.ModelProto:
+def quantize(
+    model: onnx.ModelProto,
+    samples: Sequence[Mapping[str, NDArray[np.int64]]],
+    *,
+    smallest_table: int = SMALLEST_TABLE,
+) -> onnx.ModelProto:
     """Weights to int8 per output channel, embedding tables to int8 per row, activations to uint8 at each run.
 
     An activation has one scale, found anew at each run: where several texts run together, their results depend on
-    each other. `samples` are inputs of the model.
+    each other. `samples` are inputs of the model, `smallest_table` the elements of the smallest table to quantize.
     """
     merge_heads(model)
     graph = _Graph(model)
@@ -37,7 +42,7 @@ def quantize(model: onnx.ModelProto, samples: Sequence[Mapping[str, NDArray[np.i
     for name, nodes in matmuls.items():
         graph.quantize_matmuls(nodes, smoothing=_smoothing(largest[name]))
     for node in model.graph.node:
-        if node.op_type == "Gather" and graph.is_matrix(node.input[0], least_elements=SMALLEST_TABLE):
+        if node.op_type == "Gather" and graph.is_matrix(node.input[0], least_elements=smallest_table):
             graph.quantize_table(node)
     return graph.finished()
 

@@ -18,8 +18,6 @@ from embeddings.files import write_synced
 
 FILE = "vectors.faiss"
 
-faiss.omp_set_num_threads(1)
-
 
 class FlatIndex:
     """Inner products with every row, its numbers kept in 16 bits; of equal similarities the lower row comes first.
@@ -35,6 +33,7 @@ class FlatIndex:
         k = min(k, self._index.ntotal)
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
+        _stay_in_this_thread()
         similarities, rows = self._index.search(question[None, :], k, params=self._parameters(allowed))
         found = rows[0] >= 0
         rows, similarities = rows[0][found], similarities[0][found]
@@ -45,6 +44,7 @@ class FlatIndex:
         self._check(question)
         if not len(rows):
             return np.empty(0, np.float32)
+        _stay_in_this_thread()
         # Summed row by row, so that a similarity does not depend on which rows it is asked for with.
         result: Vectors = (self._index.reconstruct_batch(rows) * question).sum(axis=1, dtype=np.float32)
         return result
@@ -73,6 +73,7 @@ class FlatIndexes:
         if vectors.ndim != 2 or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
             raise ValueError("vectors must be a finite float32 matrix")
         index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        _stay_in_this_thread()
         index.add(np.ascontiguousarray(vectors))
         return FlatIndex(index)
 
@@ -86,6 +87,14 @@ class FlatIndexes:
         if not _is_expected(index) or (index.ntotal, index.d) != (rows, dimension):
             raise IndexUnsound("the vector index is of another kind or size")
         return FlatIndex(index)
+
+
+def _stay_in_this_thread() -> None:
+    """Callers bring their own threads; those of OpenMP wait for each other in vain while all processors are busy.
+
+    OpenMP keeps the setting for each calling thread, so it is made before each call; that costs nothing.
+    """
+    faiss.omp_set_num_threads(1)
 
 
 def _is_expected(index: faiss.Index) -> bool:

@@ -53,7 +53,7 @@ def _look(library: Library, name: str, call: Callable[[Collection], Result]) -> 
     return call(collection), seq
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:
     return Desk(request.app.state.engine, request.app.state.gates, request.app.state.metrics)
 
 

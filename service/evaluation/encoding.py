@@ -68,8 +68,9 @@ def _store(documents: Sequence[Pep], encoder: Encoder) -> None:
         library = Library(Path(folder), bootstrap.parts(encoder))
         try:
             library.create(COLLECTION)
-            for document in documents:
-                library.collection(COLLECTION).put(document.document_id, _source(document))
+            sources = ((document.document_id, _source(document)) for document in documents)
+            for _ in library.collection(COLLECTION).put_many(sources):
+                pass
         finally:
             library.close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from embeddings.collection import Collection
+from embeddings.corpus.records import PIECE
 from embeddings.domain import SearchResult, Vectors
 from embeddings.errors import DeletedDocument, UnknownDocument, UnknownVersion
 from embeddings.filters import parse_filter
@@ -180,6 +181,14 @@ def test_a_filter_is_applied_before_the_search_so_nothing_allowed_is_missed(
     found = collection.search("Where was the heron?", top_k=50, filter=parse_filter(raw))
     assert documents_of(found) == chosen
     assert found.allowed_passages == len(chosen) < found.live_passages
+
+
+def test_a_hit_holds_the_text_of_its_span_where_the_store_cut_the_text_within_it(collection: Collection) -> None:
+    collection.put("long", plain(" ".join(f"The wren 🐦 sang {n} times in the reeds." for n in range(400))))
+    passages = [hit.passage for hit in collection.search("wren", top_k=50).hits]
+    assert any(one.start // PIECE < (one.end - 1) // PIECE for one in passages)
+    for one in passages:
+        assert one.text == collection.slice("long", 1, one.start, one.end)
 
 
 def test_max_per_document_is_obeyed_while_enough_others_are_found(collection: Collection) -> None:

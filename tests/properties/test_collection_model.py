@@ -42,6 +42,15 @@ class CollectionMachine(RuleBasedStateMachine):
         assert (receipt.unchanged, receipt.version) == (unchanged, self.versions[name])
         self.texts[name] = text
 
+    @rule(documents=st.lists(st.tuples(NAMES, TEXTS), max_size=5))
+    def put_many(self, documents: list[tuple[str, str]]) -> None:
+        receipts = self.notes.put_many((name, plain(text)) for name, text in documents)
+        for (name, text), receipt in zip(documents, receipts, strict=True):
+            unchanged = self.texts.get(name) == text
+            self.versions[name] = self.versions.get(name, 0) + (not unchanged)
+            assert (receipt.unchanged, receipt.version) == (unchanged, self.versions[name])
+            self.texts[name] = text
+
     @rule(name=NAMES, purge=st.booleans())
     def delete(self, name: str, purge: bool) -> None:
         if name in self.texts:

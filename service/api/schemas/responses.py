@@ -141,8 +141,8 @@ class FoundPassageModel(PassageModel):
 
     @classmethod
     def from_hit(cls, rank: int, hit: Hit) -> Self:
-        passage = PassageModel.model_validate(hit.passage)
-        return cls(**dict(passage), rank=rank, scores=ScoresModel.model_validate(hit.scores))
+        passage = {name: getattr(hit.passage, name) for name in PassageModel.model_fields}
+        return cls.model_validate({**passage, "rank": rank, "scores": hit.scores})
 
 
 def _found(hits: tuple[Hit, ...]) -> list[FoundPassageModel]:

@@ -1,0 +1,166 @@
+"""Documents that come together: prepared side by side, committed one after another in their order."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from embeddings.collection import Collection
+from embeddings.domain import Vectors
+from embeddings.errors import InvalidText
+from embeddings.files import Originals
+from embeddings.inspection import inspect
+from embeddings.library import Library
+from service.jobs import JobRecord, Jobs, Upload
+from tests.integration.conftest import OpenLibrary, parts, plain
+
+ROOT = Path(__file__).parents[2]
+UNREADABLE = plain("nul \0 nul")
+
+
+def note(number: int) -> str:
+    return " ".join(f"Entry {number} of the ledger lists {count} eggs." for count in range(number % 40 + 1))
+
+
+def test_receipts_come_in_order_each_when_its_document_can_be_found(collection: Collection) -> None:
+    receipts = collection.put_many((f"note-{number}", plain(note(number))) for number in range(30))
+    for number, receipt in enumerate(receipts):
+        assert (receipt.document_id, receipt.version, receipt.seq) == (f"note-{number}", 1, number + 1)
+        assert collection.seq == receipt.seq
+        assert collection.text(receipt.document_id).text == note(number)
+
+
+def test_many_put_at_once_are_stored_as_if_put_one_by_one(open_library: OpenLibrary) -> None:
+    library = open_library()
+    documents = [(f"note-{number % 7}", plain(note(number))) for number in range(20)]
+    stored: dict[str, list[tuple[object, ...]]] = {}
+    for name in ("one-by-one", "many"):
+        library.create(name)
+        notes = library.collection(name)
+        if name == "many":
+            list(notes.put_many(documents))
+        else:
+            for document_id, source in documents:
+                notes.put(document_id, source)
+        with notes.database.reading() as connection:
+            stored[name] = connection.execute(
+                "SELECT indexing_key, start, end, p.content_sha, words, vector, crc32"
+                " FROM live_passages p JOIN vectors USING (content_sha) ORDER BY passage_key"
+            ).fetchall()
+        assert {record.version for record in notes.documents()} == {2, 3}
+    assert stored["many"] == stored["one-by-one"]
+
+
+def test_the_first_that_is_refused_ends_it_and_those_before_it_stay(collection: Collection) -> None:
+    documents = [("good", plain("A wren sings.")), ("bad", UNREADABLE), ("late", plain("A teal swims."))]
+    with pytest.raises(InvalidText):
+        list(collection.put_many(documents))
+    assert [record.document_id for record in collection.documents()] == ["good"]
+
+
+def test_the_same_bytes_from_many_threads_are_kept_once_and_whole(tmp_path: Path) -> None:
+    originals = Originals(tmp_path / "originals")
+    contents = [bytes([number]) * 100_000 for number in range(8)] * 8
+    with ThreadPoolExecutor(8) as pool:
+        shas = list(pool.map(originals.add, contents))
+    assert [originals.read(sha) for sha in shas] == contents
+    assert sorted(originals.all()) == sorted(set(shas))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from embeddings.library import Library
+from tests.integration.conftest import parts
+from tests.integration.test_bulk import note, plain
+
+library = Library(Path(sys.argv[1]), parts(), free_disk_floor_bytes=0)
+library.create("notes")
+documents = ((f"note-{number}", plain(note(number))) for number in range(100_000))
+for receipt in library.collection("notes").put_many(documents):
+    print(receipt.document_id, flush=True)
+"""
+
+
+def test_every_receipt_holds_when_the_process_is_killed_among_many(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        receipts = [process.stdout.readline() for _ in range(20)]
+        process.kill()
+        receipts += process.stdout.readlines()
+    assert [finding for finding in inspect(tmp_path / "data", parts()) if not finding.ok] == []
+    library = Library(tmp_path / "data", parts(), free_disk_floor_bytes=0)
+    notes = library.collection("notes")
+    stored = {record.document_id: notes.text(record.document_id).text for record in notes.documents(limit=100_000)}
+    library.close()
+    acknowledged = [line.strip() for line in receipts if line.endswith("\n")]
+    assert acknowledged == [f"note-{number}" for number in range(len(acknowledged))]
+    assert stored == {f"note-{number}": note(number) for number in range(len(stored))}
+    assert 0 <= len(stored) - len(acknowledged) <= 1
+
+
+@pytest.fixture
+def library(open_library: OpenLibrary) -> Library:
+    library = open_library()
+    library.create("notes")
+    return library
+
+
+@pytest.fixture
+def jobs(library: Library) -> Iterator[Jobs]:
+    jobs = Jobs(library)
+    yield jobs
+    jobs.close()
+
+
+def finished(jobs: Jobs, job: JobRecord) -> JobRecord:
+    deadline = time.monotonic() + 30
+    while not (job := jobs.get(job.job_id)).is_finished:
+        assert time.monotonic() < deadline, "the job does not end"
+        time.sleep(0.01)
+    return job
+
+
+def test_a_job_goes_on_after_an_item_that_fails_and_keeps_the_order_of_versions(jobs: Jobs) -> None:
+    sources = {0: plain("First."), 1: UNREADABLE, 2: plain("Second."), 3: plain("Third.")}
+    uploads = [Upload(document_id="bad" if number == 1 else "note", source=one) for number, one in sources.items()]
+    job = finished(jobs, jobs.submit("notes", uploads))
+    assert job.state == "failed"
+    assert [(item.state, item.version) for item in job.items] == [
+        ("succeeded", 1), ("failed", None), ("succeeded", 2), ("succeeded", 3)
+    ]  # fmt: skip
+
+
+def test_a_job_that_is_cancelled_commits_nothing_more(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = library.collection("notes")
+    encoder = notes._parts.encoder
+    original = encoder.encode_passages
+    waiting: list[JobRecord] = []
+
+    def cancelling(self: object, texts: list[str]) -> Vectors:
+        if waiting and any("Entry 3 " in text for text in texts):
+            jobs.cancel(waiting.pop().job_id)
+        return original(texts)
+
+    monkeypatch.setattr(type(encoder), "encode_passages", cancelling)
+    uploads = [Upload(document_id=f"note-{number}", source=plain(note(number))) for number in range(20)]
+    with notes._committing:  # nothing is committed before the job is known here
+        job = jobs.submit("notes", uploads)
+        waiting.append(job)
+    job = finished(jobs, job)
+    done = [item.document_id for item in job.items if item.state == "succeeded"]
+    assert job.state == "cancelled"
+    assert done == [f"note-{number}" for number in range(len(done))]
+    assert len(done) <= 4
+    assert {record.document_id for record in notes.documents()} == set(done)
+    assert finished(jobs, jobs.submit("notes", uploads[:2])).state == "succeeded"

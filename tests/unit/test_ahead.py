@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from embeddings.ahead import ahead
+
+
+def test_results_come_in_the_order_of_the_items() -> None:
+    late = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            late.wait(10)
+        else:
+            late.set()
+        return number * number
+
+    assert [(item, done.result()) for item, done in ahead(work, range(5), threads=2)] == [
+        (0, 0), (1, 1), (2, 4), (3, 9), (4, 16)
+    ]  # fmt: skip
+
+
+def test_no_more_is_taken_than_there_are_threads_beside_what_is_in_hand() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(20):
+            taken.append(number)
+            yield number
+
+    for item, _ in ahead(str, items(), threads=2):
+        assert len(taken) <= item + 3
+    assert len(taken) == 20
+
+
+def test_what_fails_is_told_in_its_turn_and_stops_no_other() -> None:
+    outcomes = dict(ahead(lambda number: 6 // number, [3, 0, 2], threads=2))
+    assert (outcomes[3].result(), outcomes[2].result()) == (2, 3)
+    with pytest.raises(ZeroDivisionError):
+        outcomes[0].result()
+
+
+def test_closing_waits_for_what_has_begun_and_begins_nothing_more() -> None:
+    begun: list[int] = []
+    ended: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        ended.append(number)
+
+    with closing(ahead(work, range(100), threads=2)) as coming:
+        next(coming)
+    assert sorted(begun) == sorted(ended)
+    assert len(begun) <= 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+def test_nothing_to_do_is_done_at_once() -> None:
+    assert list(ahead(str, [], threads=2)) == []
