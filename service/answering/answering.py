@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from typing import Protocol
 
 from embeddings.domain import Hit, SearchResult
 from embeddings.filters import Filter
 from service.answering.citations import Candidate, candidates
-from service.answering.claims import Statement, state
-from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage
+from service.answering.composing import Finding, Statement, compose, context_of, sentences_of
+from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan
 from service.answering.followups import Exchange, complete
+from service.answering.intents import Part, inquire
 from service.answering.pace import Pace
 from service.answering.ports import Reader, StoredText
 
@@ -45,13 +47,17 @@ class SearchableCollection(StoredText, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """What the reader made of the hits, all of them or those that the deadline left room for."""
+class _Looked:
+    """What was found for a part of the question, and what the reader made of it as far as the deadline left room."""
 
-    hits: tuple[Hit, ...]
-    readings: tuple[Reading, ...]
-    ranked: tuple[Candidate, ...]
+    part: Part
+    found: SearchResult
+    finding: Finding
     milliseconds: float
+
+    @property
+    def is_cut_short(self) -> bool:
+        return len(self.finding.hits) < len(self.found.hits)
 
 
 class Answering:
@@ -74,12 +80,15 @@ class Answering:
     def answer(self, request: AskRequest, collection: SearchableCollection) -> Answer:
         started = self._clock()
         question = complete(request.question, request.history)
-        found = collection.search(question, top_k=request.top_k, filter=request.filter, explain=request.explain)
-        read = self._read(question, found.hits, left_ms=self._left_ms(request, started))
+        inquiry = inquire(question)
+        looked = [self._look(part, request, collection, started) for part in inquiry.parts]
         threshold = self._reader.threshold if request.min_confidence is None else request.min_confidence
-        reason = self._reason_without_reading(request, question, found)
+        reason = self._reason_without_reading(request, question, looked)
+        findings = [each.finding for each in looked]
         statement = (
-            Statement(text=None) if reason else state(question, read.ranked, threshold=threshold, stored=collection)
+            Statement(text=None)
+            if reason
+            else compose(inquiry, findings, threshold=threshold, stored=collection, evidence=self._evidence)
         )
         if statement.text is None and reason is None:
             reason = NoAnswerReason.LOW_CONFIDENCE
@@ -88,34 +97,47 @@ class Answering:
             question_used=question,
             no_answer_reason=reason,
             answer=statement.text,
-            confidence=_confidence(statement, read.ranked),
+            confidence=_confidence(statement, findings),
             claims=statement.claims,
             citations=statement.citations,
-            hits=_scored(found.hits, read),
-            degraded="deadline" if len(read.hits) < len(found.hits) else None,
+            hits=_merged(looked, most=request.top_k),
+            degraded="deadline" if any(each.is_cut_short for each in looked) else None,
             encoder=self._encoder_name,
             reader=self._reader.name,
-            seq=found.seq,
-            timings_ms=self._timings(found, read, started),
-            explain=_explain(found, read, threshold=threshold) if request.explain else None,
+            seq=looked[0].found.seq,
+            timings_ms=self._timings(looked, started),
+            explain=_explain(looked, threshold=threshold) if request.explain else None,
         )
 
-    def _left_ms(self, request: AskRequest, started: float) -> float | None:
-        if request.max_latency_ms is None:
-            return None
-        return request.max_latency_ms - 1000 * (self._clock() - started)
-
-    def _read(self, question: str, hits: tuple[Hit, ...], *, left_ms: float | None) -> _Read:
-        hits = hits if left_ms is None else hits[: self._pace.items_within(left_ms)]
-        started = self._clock()
-        readings = tuple(self._reader.read(question, [_to_read(hit) for hit in hits])) if hits else ()
-        milliseconds = 1000 * (self._clock() - started)
+    def _look(self, part: Part, request: AskRequest, collection: SearchableCollection, started: float) -> _Looked:
+        found = collection.search(part.question, top_k=request.top_k, filter=request.filter, explain=request.explain)
+        hits = found.hits
+        if request.max_latency_ms is not None:
+            left_ms = request.max_latency_ms - 1000 * (self._clock() - started)
+            hits = hits[: self._pace.items_within(left_ms)]
+        reading_started = self._clock()
+        readings = tuple(self._reader.read(part.question, [_to_read(hit) for hit in hits])) if hits else ()
+        milliseconds = 1000 * (self._clock() - reading_started)
         self._pace.record(items=len(hits), milliseconds=milliseconds)
         ranked = tuple(candidates(hits, readings))
-        return _Read(hits=hits, readings=readings, ranked=ranked, milliseconds=milliseconds)
+        finding = Finding(part=part, hits=hits, readings=readings, ranked=ranked)
+        return _Looked(part=part, found=found, finding=finding, milliseconds=milliseconds)
 
-    def _reason_without_reading(self, request: AskRequest, question: str, found: SearchResult) -> NoAnswerReason | None:
+    def _evidence(self, part: Part, hit: Hit) -> Candidate | None:
+        """The sentence of a passage that alone says yes or no most clearly."""
+        sentences = sentences_of(hit)
+        readings = self._reader.read(part.question, [passage for _, passage in sentences])
+        if not readings:
+            return None
+        (span, _), reading = max(zip(sentences, readings, strict=True), key=lambda pair: pair[1].yes + pair[1].no)
+        whole = Reading(spans=(ReadSpan(span=span, probability=min(1.0, reading.yes + reading.no)),), no_answer=0.0)
+        return next(iter(candidates([hit], [whole])), None)
+
+    def _reason_without_reading(
+        self, request: AskRequest, question: str, looked: Sequence[_Looked]
+    ) -> NoAnswerReason | None:
         """Why no reader could help; a caller who gives `min_confidence` wants to see even the strangest candidate."""
+        found = next((each.found for each in looked if each.found.hits), looked[0].found)
         if found.live_passages == 0:
             return NoAnswerReason.EMPTY_COLLECTION
         if found.allowed_passages == 0:
@@ -132,9 +154,12 @@ class Answering:
             return True
         return any(_is_mostly_cjk(hit.passage.text) for hit in hits)
 
-    def _timings(self, found: SearchResult, read: _Read, started: float) -> dict[str, float]:
-        total = 1000 * (self._clock() - started)
-        timings = {**found.timings_ms, "read": read.milliseconds, "total": total}
+    def _timings(self, looked: Sequence[_Looked], started: float) -> dict[str, float]:
+        timings: dict[str, float] = {}
+        for each in looked:
+            for stage, milliseconds in (*each.found.timings_ms.items(), ("read", each.milliseconds)):
+                timings[stage] = timings.get(stage, 0.0) + milliseconds
+        timings["total"] = 1000 * (self._clock() - started)
         return {stage: round(milliseconds, 3) for stage, milliseconds in timings.items()}
 
 
@@ -142,42 +167,61 @@ def _to_read(hit: Hit) -> ReadingPassage:
     passage, scores = hit.passage, hit.scores
     return ReadingPassage(
         text=passage.text,
-        context="\n".join(part for part in (passage.title, *passage.headings) if part),
+        context=context_of(passage),
         similarity=scores.similarity,
         bm25=scores.bm25,
         fused=scores.fused or 0.0,
     )
 
 
-def _confidence(statement: Statement, ranked: Sequence[Candidate]) -> float:
+def _confidence(statement: Statement, findings: Sequence[Finding]) -> float:
     if statement.claims:
         return max(claim.confidence for claim in statement.claims)
-    return ranked[0].probability if ranked else 0.0
+    return max((finding.ranked[0].probability for finding in findings if finding.ranked), default=0.0)
 
 
-def _scored(hits: Sequence[Hit], read: _Read) -> tuple[Hit, ...]:
-    """The hits in their order, with the best probability that the reader gave in each; unread ones as they are."""
-    best = {hit.passage.passage_id: 0.0 for hit in read.hits}
-    for candidate in reversed(read.ranked):
+def _merged(looked: Sequence[_Looked], *, most: int) -> tuple[Hit, ...]:
+    """The hits of all parts by turns, each passage once, with the best probability that the reader gave in it."""
+    turns = chain.from_iterable(zip_longest(*(_scored(each) for each in looked)))
+    merged: dict[str, Hit] = {}
+    for hit in filter(None, turns):
+        merged.setdefault(hit.passage.passage_id, hit)
+    return tuple(merged.values())[:most]
+
+
+def _scored(looked: _Looked) -> Iterator[Hit]:
+    """The hits in their order; unread ones as they are."""
+    best = {hit.passage.passage_id: 0.0 for hit in looked.finding.hits}
+    for candidate in reversed(looked.finding.ranked):
         best[candidate.passage.passage_id] = candidate.probability
-    return tuple(replace(hit, scores=replace(hit.scores, reader=best.get(hit.passage.passage_id))) for hit in hits)
+    for hit in looked.found.hits:
+        yield replace(hit, scores=replace(hit.scores, reader=best.get(hit.passage.passage_id)))
 
 
-def _explain(found: SearchResult, read: _Read, *, threshold: float) -> Mapping[str, object]:
+def _explain(looked: Sequence[_Looked], *, threshold: float) -> Mapping[str, object]:
+    parts = [
+        {
+            "question": each.part.question,
+            "intent": each.part.intent,
+            "search": each.found.explain,
+            "reader": [
+                _explained(hit, reading) for hit, reading in zip(each.finding.hits, each.finding.readings, strict=True)
+            ],
+        }
+        for each in looked
+    ]
+    return {"parts": parts, "threshold": threshold}
+
+
+def _explained(hit: Hit, reading: Reading) -> Mapping[str, object]:
     return {
-        "search": found.explain,
-        "reader": [
-            {
-                "passage_id": hit.passage.passage_id,
-                "no_answer": reading.no_answer,
-                "spans": [
-                    {"start": each.span.start, "end": each.span.end, "probability": each.probability}
-                    for each in reading.spans
-                ],
-            }
-            for hit, reading in zip(read.hits, read.readings, strict=True)
+        "passage_id": hit.passage.passage_id,
+        "no_answer": reading.no_answer,
+        "yes": reading.yes,
+        "no": reading.no,
+        "spans": [
+            {"start": each.span.start, "end": each.span.end, "probability": each.probability} for each in reading.spans
         ],
-        "threshold": threshold,
     }
 
 

@@ -67,7 +67,7 @@ def _trimmed(text: str, span: Span) -> Span | None:
 def cite(candidate: Candidate, *, number: int, stored: StoredText) -> Citation | None:
     """The sentences in which the candidate stands; None where the stored text does not say the same."""
     passage = candidate.passage
-    quoted = _sentences_around(passage.text, Span(candidate.start - passage.start, candidate.end - passage.start))
+    quoted = sentences_around(passage.text, Span(candidate.start - passage.start, candidate.end - passage.start))
     quote = passage.text[quoted.start : quoted.end]
     start, end = passage.start + quoted.start, passage.start + quoted.end
     before = max(0, start - CONTEXT_CHARACTERS)
@@ -98,7 +98,7 @@ def cite(candidate: Candidate, *, number: int, stored: StoredText) -> Citation |
     )
 
 
-def _sentences_around(text: str, span: Span) -> Span:
+def sentences_around(text: str, span: Span) -> Span:
     touched = [each for each in sentence_spans(text) if each.start < span.end and span.start < each.end]
     pieces = [span, *touched]
     return Span(min(each.start for each in pieces), max(each.end for each in pieces))

@@ -55,6 +55,9 @@ class Reading:
     """Best first; may be empty."""
     no_answer: float
     """Probability, 0 to 1, that this passage does not answer the question."""
+    yes: float = 0.0
+    """That this passage says yes to a yes/no question, as `ReadSpan.probability`."""
+    no: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,279 @@
+"""From what a reader found to the claims of an answer, each standing on its citations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from embeddings.domain import Hit, Passage, Span
+from embeddings.text import content_words, sentence_spans
+from service.answering.citations import Candidate, cite, sentences_around
+from service.answering.domain import Citation, Claim, Reading, ReadingPassage, Support
+from service.answering.enumerations import enumeration_around
+from service.answering.figures import Figure, first_figure
+from service.answering.intents import Inquiry, Intent, Order, Part, wanted_items
+from service.answering.ports import StoredText
+
+NEARLY_AS_GOOD = 0.6
+"""Of the best candidate's probability: what another figure for the same thing needs to be shown beside it."""
+ALSO_LISTED = 0.35
+"""Of the best candidate's probability: what a further item of a list needs."""
+MOST_ITEMS = 12
+ALIKE = 0.5
+"""Share of content words that two sentences on the same thing have in common, of those in either."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A part of a question, and what the reader made of the passages that were found for it."""
+
+    part: Part
+    hits: tuple[Hit, ...]
+    readings: tuple[Reading, ...]
+    ranked: tuple[Candidate, ...]
+    """Best first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A claim before its citations are compared with the stored text."""
+
+    text: str
+    evidence: tuple[Candidate, ...]
+    """The first has to be borne out, the others may be."""
+    confidence: float
+    support: Support = Support.VERBATIM
+    conflict: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """An answer in words, with what it stands on; `text` is None where nothing could be cited."""
+
+    text: str | None
+    claims: tuple[Claim, ...] = ()
+    citations: tuple[Citation, ...] = ()
+
+
+Evidence = Callable[[Part, Hit], Candidate | None]
+"""The sentence of a passage that says yes or no."""
+
+
+def compose(
+    inquiry: Inquiry, findings: Sequence[Finding], *, threshold: float, stored: StoredText, evidence: Evidence
+) -> Statement:
+    """The claims of all parts. What the stored text does not bear out is passed over."""
+    drafts = [list(_drafts(finding, threshold, stored, evidence)) for finding in findings]
+    if inquiry.order is not None:
+        return _assembled(_compared(inquiry.order, findings, drafts), stored)
+    return _assembled((draft for part in drafts for draft in part), stored)
+
+
+def _drafts(finding: Finding, threshold: float, stored: StoredText, evidence: Evidence) -> Iterator[Draft]:
+    promising = (each for each in finding.ranked if each.probability >= threshold)
+    sound = [each for each in promising if cite(each, number=1, stored=stored) is not None]
+    verdict = _verdict(finding, evidence) if finding.part.intent is Intent.VERDICT else None
+    if verdict is not None and verdict.confidence >= threshold:
+        yield verdict
+    elif sound and finding.part.intent is Intent.LIST:
+        yield from _list(finding.part.question, sound)
+    elif sound and finding.part.intent in (Intent.EXPLANATION, Intent.VERDICT):
+        yield _draft(_whole_sentence(sound[0]), sound)
+    elif sound:
+        yield from _fact(sound)
+
+
+def _draft(candidate: Candidate, sound: Sequence[Candidate], *, conflict: int | None = None) -> Draft:
+    """Other documents that say the same words are cited beside the candidate's own place."""
+    others: dict[str, Candidate] = {}
+    for other in sound:
+        if other.text == candidate.text and other.passage.document_id != candidate.passage.document_id:
+            others.setdefault(other.passage.document_id, other)
+    return Draft(
+        text=candidate.text,
+        evidence=(candidate, *others.values()),
+        confidence=candidate.probability,
+        conflict=conflict,
+    )
+
+
+# One fact, or two that disagree -----------------------------------------------------------------------------------
+
+
+def _fact(sound: Sequence[Candidate]) -> Iterator[Draft]:
+    best = sound[0]
+    other = next((each for each in sound[1:] if _disagrees(best, each)), None)
+    yield _draft(best, sound, conflict=None if other is None else 1)
+    if other is not None:
+        yield _draft(other, sound, conflict=1)
+
+
+def _disagrees(best: Candidate, other: Candidate) -> bool:
+    """Whether another sentence gives another figure for what looks like the same thing."""
+    one, two = first_figure(best.text), first_figure(other.text)
+    if one is None or two is None or other.probability < NEARLY_AS_GOOD * best.probability:
+        return False
+    return one.value != two.value and one.unit == two.unit and _is_alike(_sentence(best), _sentence(other))
+
+
+def _is_alike(one: str, other: str) -> bool:
+    words, others = (frozenset(word for word in content_words(text) if word.isalpha()) for text in (one, other))
+    return bool(words) and len(words & others) >= ALIKE * len(words | others)
+
+
+def _sentence(candidate: Candidate) -> str:
+    return _whole_sentence(candidate).text
+
+
+def _whole_sentence(candidate: Candidate) -> Candidate:
+    passage = candidate.passage
+    inside = Span(candidate.start - passage.start, candidate.end - passage.start)
+    span = sentences_around(passage.text, inside)
+    return _moved(candidate, span)
+
+
+def _moved(candidate: Candidate, span: Span) -> Candidate:
+    passage = candidate.passage
+    return replace(
+        candidate,
+        start=passage.start + span.start,
+        end=passage.start + span.end,
+        text=" ".join(passage.text[span.start : span.end].split()),
+    )
+
+
+# Lists ------------------------------------------------------------------------------------------------------------
+
+
+def _list(question: str, sound: Sequence[Candidate]) -> Iterator[Draft]:
+    """All items of the enumeration that the best candidate stands in; else the best candidates of all passages."""
+    best = sound[0]
+    inside = Span(best.start - best.passage.start, best.end - best.passage.start)
+    whole = enumeration_around(best.passage.text, inside)
+    if whole is not None:
+        yield _draft(_moved(best, whole), sound)
+        return
+    kept: list[Candidate] = []
+    for candidate in sound:
+        is_new = not any(_says_the_same(candidate, other) for other in kept)
+        if is_new and candidate.probability >= ALSO_LISTED * best.probability:
+            kept.append(candidate)
+    yield from (_draft(candidate, sound) for candidate in kept[: wanted_items(question) or MOST_ITEMS])
+
+
+def _says_the_same(one: Candidate, other: Candidate) -> bool:
+    words, others = set(content_words(one.text)), set(content_words(other.text))
+    return one.overlaps(other) or words <= others or others <= words
+
+
+# Yes and no -------------------------------------------------------------------------------------------------------
+
+
+def _verdict(finding: Finding, evidence: Evidence) -> Draft | None:
+    """What the passages say together, shown by the sentence of the passage that says it most clearly."""
+    yes, no = (sum(getattr(reading, word) for reading in finding.readings) for word in ("yes", "no"))
+    word = "yes" if yes >= no else "no"
+    if max(yes, no) <= 0:
+        return None
+    clearest = max(zip(finding.readings, finding.hits, strict=False), key=lambda pair: float(getattr(pair[0], word)))[1]
+    shown = evidence(finding.part, clearest)
+    if shown is None:
+        return None
+    return Draft(text=word.capitalize(), evidence=(shown,), confidence=min(1.0, max(yes, no)), support=Support.DERIVED)
+
+
+def sentences_of(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
+    """Each sentence of a passage as a passage of its own, to see which one says it."""
+    text, context = hit.passage.text, context_of(hit.passage)
+    return [
+        (
+            span,
+            ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
+        )
+        for span in sentence_spans(text)
+    ]
+
+
+def context_of(passage: Passage) -> str:
+    return "\n".join(part for part in (passage.title, *passage.headings) if part)
+
+
+# Comparisons ------------------------------------------------------------------------------------------------------
+
+
+def _compared(order: Order, findings: Sequence[Finding], drafts: Sequence[Sequence[Draft]]) -> Iterator[Draft]:
+    """The subject whose figure wins, then the figures, the winner's first; without two figures, what there is."""
+    firsts = [found[0] if found else None for found in drafts]
+    figures = [None if draft is None else first_figure(draft.text) for draft in firsts]
+    winner = _winner(order, figures)
+    if winner is None:
+        yield from (draft for draft in firsts if draft is not None)
+        return
+    subject = findings[winner].part.subject
+    both = [firsts[winner], firsts[1 - winner]]
+    shown = [draft for draft in both if draft is not None]
+    if subject is not None:
+        yield Draft(
+            text=subject,
+            evidence=tuple(draft.evidence[0] for draft in shown),
+            confidence=min(draft.confidence for draft in shown),
+            support=Support.DERIVED,
+        )
+    yield from shown
+
+
+def _winner(order: Order, figures: Sequence[Figure | None]) -> int | None:
+    one, other = figures
+    if one is None or other is None or one.value == other.value:
+        return None
+    return int((one.value < other.value) == (order is Order.MORE))
+
+
+# The whole --------------------------------------------------------------------------------------------------------
+
+
+def _assembled(drafts: Iterable[Draft], stored: StoredText) -> Statement:
+    claims: list[Claim] = []
+    citations: list[Citation] = []
+    answer = ""
+    for draft in drafts:
+        numbers = _cited(draft, citations, stored)
+        if not numbers or any(draft.text == claim.text for claim in claims):
+            continue
+        start = len(answer) + len(_separator(answer))
+        answer += _separator(answer) + draft.text
+        claims.append(
+            Claim(
+                text=draft.text,
+                start=start,
+                end=len(answer),
+                support=draft.support,
+                confidence=draft.confidence,
+                citations=numbers,
+                conflict=draft.conflict,
+            )
+        )
+    return Statement(text=answer or None, claims=tuple(claims), citations=tuple(citations))
+
+
+def _cited(draft: Draft, citations: list[Citation], stored: StoredText) -> tuple[int, ...]:
+    """Numbers of the draft's citations, new ones added to `citations`; none if its first one does not hold."""
+    found: list[int] = []
+    for candidate in draft.evidence:
+        citation = cite(candidate, number=len(citations) + 1, stored=stored)
+        if citation is None and not found:
+            return ()
+        if citation is None:
+            continue
+        known = next((each for each in citations if replace(each, number=citation.number) == citation), None)
+        if known is None:
+            citations.append(citation)
+        found.append((known or citation).number)
+    return tuple(dict.fromkeys(found))
+
+
+def _separator(answer: str) -> str:
+    if not answer:
+        return ""
+    return " " if re.search(r"[.!?。！？…][\"”’)]?$", answer) else "; "

@@ -1,0 +1,75 @@
+"""Enumerations in a sentence: "A, B, C and D"."""
+
+from __future__ import annotations
+
+import re
+
+from embeddings.domain import Span
+from embeddings.text import sentence_spans
+
+FEWEST_ITEMS = 3
+LONGEST_ITEM = 8
+"""In words: what is longer is a clause of its own."""
+
+_SEPARATOR = re.compile(r",?\s+(?:and|or|as well as|&)\s+|[,;、]\s*", re.IGNORECASE)
+_CLAUSE_WORDS = "which who that is are was were has have had so because while when where if but he she it they we i"
+_CLAUSE = frozenset(_CLAUSE_WORDS.split())
+"""Words that tell a clause from an item."""
+_LEAD = re.compile(
+    r"^.*\b(?:including|include|includes|included|such as|like|namely|are|were|is|was|in|of|with|as|to|"
+    r"the following|by|for|on|from|through)\s+"
+    r"(?=\S)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def enumeration_around(text: str, inside: Span) -> Span | None:
+    """The items of the enumeration that `inside` is a part of, from the first to the last; None where there is none.
+
+    Where `inside` already holds an enumeration, its own ends are kept.
+    """
+    sentence = next((each for each in sentence_spans(text) if each.start <= inside.start < each.end), None)
+    if sentence is None:
+        return None
+    items = _items(text, sentence)
+    touched = [at for at, item in enumerate(items) if item.start < inside.end and inside.start < item.end]
+    if not touched:
+        return None
+    if len(touched) >= FEWEST_ITEMS:
+        return inside
+    first, last = touched[0], touched[-1]
+    while first > 0 and _is_item(text, items[first - 1]):
+        first -= 1
+    while last + 1 < len(items) and _is_item(text, items[last + 1]):
+        last += 1
+    if last - first + 1 < FEWEST_ITEMS:
+        return None
+    start = _start_of_first(text, items[first], inside)
+    return Span(start, max(items[last].end, inside.end))
+
+
+def _items(text: str, sentence: Span) -> list[Span]:
+    end = (
+        sentence.end
+        - len(text[sentence.start : sentence.end])
+        + len(text[sentence.start : sentence.end].rstrip(".!?。 "))
+    )
+    cuts = [found.span() for found in _SEPARATOR.finditer(text, sentence.start, end)]
+    starts = [sentence.start, *(cut[1] for cut in cuts)]
+    ends = [*(cut[0] for cut in cuts), end]
+    return [Span(start, stop) for start, stop in zip(starts, ends, strict=True) if start < stop]
+
+
+def _is_item(text: str, item: Span) -> bool:
+    words = text[item.start : item.end].split()
+    return len(words) <= LONGEST_ITEM and not _CLAUSE.intersection(word.lower() for word in words)
+
+
+def _start_of_first(text: str, first: Span, inside: Span) -> int:
+    """Past the words that lead up to the enumeration."""
+    if inside.start <= first.start:
+        return inside.start
+    if inside.start < first.end:
+        return inside.start
+    lead = _LEAD.match(text[first.start : first.end])
+    return first.start + (lead.end() if lead else 0)

@@ -1,0 +1,38 @@
+"""Numbers in words or digits, to compare what two passages say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+_TENS = "thirty forty fifty sixty seventy eighty ninety hundred"
+_WORDS = {word: value for value, word in enumerate(_SMALL.split())} | {
+    word: 10 * tens for tens, word in enumerate(_TENS.split(), 3)
+}
+_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_FIGURE = re.compile(
+    rf"(?<![\w.])(?P<number>\d[\d,]*(?:\.\d+)?|\b(?:{'|'.join(_WORDS)})\b)"
+    rf"\s*(?P<scale>{'|'.join(_SCALES)})?s?\s*(?P<unit>%|percent|per cent)?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    value: float
+    unit: str
+    """"%" or nothing."""
+
+
+def first_figure(text: str) -> Figure | None:
+    found = _FIGURE.search(text)
+    if found is None:
+        return None
+    number = found["number"].lower()
+    value = float(_WORDS[number]) if number in _WORDS else float(number.replace(",", ""))
+    scale = _SCALES[found["scale"].lower()] if found["scale"] else 1.0
+    return Figure(value * scale, "%" if found["unit"] else "")

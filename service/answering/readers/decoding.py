@@ -1,0 +1,92 @@
+"""From scores of tokens to probabilities of spans, over all passages of a question together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scores: TypeAlias = NDArray[np.float64]
+
+LONGEST_SPAN = 30
+"""In tokens."""
+MOST_SPANS = 4
+"""Of a passage, none overlapping a better one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassageScores:
+    """Against 0 for no answer. A span from token i to j scores `starts[i] + ends[j]`."""
+
+    starts: Scores
+    """Of the passage's own tokens."""
+    ends: Scores
+    yes: float
+    no: float
+    """Twice the logit, as a span has two."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSpan:
+    first: int
+    last: int
+    """Inclusive."""
+    probability: float
+    """Of this span or one that overlaps it: readers agree on the place of an answer before they agree on its ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """What one passage holds; over all passages, spans and verdicts and one answer of nothing sum to 1."""
+
+    spans: tuple[TokenSpan, ...]
+    """Best first."""
+    yes: float
+    no: float
+    mass: float
+    """Of all that this passage answers."""
+
+
+def decode(passages: Sequence[PassageScores]) -> list[Decoded]:
+    tables = [_table(one) for one in passages]
+    totals = [
+        np.logaddexp.reduce([*table[np.isfinite(table)], one.yes, one.no])
+        for one, table in zip(passages, tables, strict=True)
+    ]
+    everything = float(np.logaddexp.reduce([0.0, *totals]))
+    return [
+        Decoded(
+            spans=tuple(_best(table, everything)),
+            yes=float(np.exp(one.yes - everything)),
+            no=float(np.exp(one.no - everything)),
+            mass=float(np.exp(total - everything)),
+        )
+        for one, table, total in zip(passages, tables, totals, strict=True)
+    ]
+
+
+def _table(one: PassageScores) -> Scores:
+    """Scores of spans, shape (tokens, lengths): entry (i, n) begins at token i and has n + 1 tokens."""
+    tokens = len(one.starts)
+    ends = np.full(tokens + LONGEST_SPAN, -np.inf)
+    ends[:tokens] = one.ends
+    table: Scores = one.starts[:, None] + np.lib.stride_tricks.sliding_window_view(ends, LONGEST_SPAN)[:tokens]
+    return table
+
+
+def _best(table: Scores, everything: float) -> Iterator[TokenSpan]:
+    rows, columns = np.indices(table.shape)
+    last = rows + columns
+    probabilities = np.exp(table - everything)
+    for _ in range(min(MOST_SPANS, len(table))):
+        row, column = np.unravel_index(int(np.argmax(probabilities)), probabilities.shape)
+        first, end = int(row), int(row + column)
+        touching = (rows <= end) & (last >= first)
+        mass = float(probabilities[touching].sum())
+        if mass <= 0:
+            return
+        yield TokenSpan(first, end, mass)
+        probabilities[touching] = 0

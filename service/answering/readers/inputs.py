@@ -1,0 +1,63 @@
+"""What a span reader sees of a question and a passage: the same when it is trained and when it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tokenizers
+
+MAX_QUESTION_TOKENS = 64
+MAX_CONTEXT_TOKENS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderInput:
+    token_ids: tuple[int, ...]
+    segments: tuple[int, ...]
+    """0 for the question, 1 for what may hold the answer and for its context."""
+    first: int
+    """Of the passage's tokens."""
+    offsets: tuple[tuple[int, int], ...]
+    """Of each of the passage's tokens, in the passage: code points, end exclusive."""
+
+
+class ReaderTokenizer:
+    """Frames question, context and passage as the model wants a pair of texts, each cut to its share of its length."""
+
+    def __init__(self, definition: str, *, max_tokens: int) -> None:
+        """`definition` is the content of a `tokenizer.json`."""
+        self._tokenizer = tokenizers.Tokenizer.from_str(definition)
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        self._opening, self._between, self._closing = _frame(self._tokenizer)
+        self._max_tokens = max_tokens
+
+    def inputs(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderInput]:
+        """One for each passage, a pair of context (may be empty) and text."""
+        texts = [question, *(part for passage in passages for part in passage)]
+        asked, *parts = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        # A long question comes to its point at its end.
+        head = [*self._opening, *asked.ids[-MAX_QUESTION_TOKENS:], *self._between]
+        return [self._framed(head, context, text) for context, text in zip(parts[::2], parts[1::2], strict=True)]
+
+    def _framed(self, head: list[int], context: tokenizers.Encoding, text: tokenizers.Encoding) -> ReaderInput:
+        told = [*context.ids[:MAX_CONTEXT_TOKENS], *self._closing] if context.ids else []
+        first = len(head) + len(told)
+        room = self._max_tokens - first - len(self._closing)
+        ids = (*head, *told, *text.ids[:room], *self._closing)
+        return ReaderInput(
+            token_ids=ids,
+            segments=(0,) * len(head) + (1,) * (len(ids) - len(head)),
+            first=first,
+            offsets=tuple(text.offsets[:room]),
+        )
+
+
+def _frame(tokenizer: tokenizers.Tokenizer) -> tuple[list[int], list[int], list[int]]:
+    """Special tokens before a pair of texts, between them, and after."""
+    content = tokenizer.encode("a", add_special_tokens=False).ids
+    framed = tokenizer.encode("a", "a").ids
+    places = [at for at in range(len(framed)) if framed[at : at + len(content)] == content]
+    first, second = places[0], places[-1]
+    return framed[:first], framed[first + len(content) : second], framed[second + len(content) :]

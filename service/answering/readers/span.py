@@ -1,0 +1,162 @@
+"""The trained reader: weighs every span, yes, no and no answer of all passages against each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embeddings.domain import Span
+from embeddings.encoders.compiled import open_session
+from embeddings.errors import ModelMissing, ModelUnsound
+from service.answering.domain import Reading, ReadingPassage, ReadSpan
+from service.answering.readers.confidence import Confidence, span_features, verdict_features
+from service.answering.readers.decoding import Decoded, PassageScores, decode
+from service.answering.readers.inputs import ReaderInput, ReaderTokenizer
+
+SHIPPED = Path(__file__).parent / "minilm"
+MODEL = "model.onnx"
+TOKENIZER = "tokenizer.json"
+CONFIDENCE = "confidence.json"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderManifest:
+    name: str
+    source: str
+    license: str
+    max_tokens: int
+    """Of question, context and passage together, special ones counted."""
+    files: Mapping[str, str]
+    """SHA-256 of each file, in hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """One passage: its best spans in code points, best first, and what is known of each."""
+
+    decoded: Decoded
+    spans: tuple[Span, ...]
+    features: tuple[tuple[float, ...], ...]
+
+
+class SpanReader:
+    """Every passage is a run of its own, so that its scores cannot depend on the passages beside it."""
+
+    def __init__(
+        self, *, name: str, session: Any, tokenizer: ReaderTokenizer, confidence: Confidence, threads: int
+    ) -> None:
+        self._name = name
+        self._session = session
+        self._known_inputs = frozenset(each.name for each in session.get_inputs())
+        self.tokenizer = tokenizer
+        self._confidence = confidence
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+
+    @classmethod
+    def load(cls, folder: Path, *, threads: int) -> SpanReader:
+        """Raises ModelMissing without the files, ModelUnsound where they are damaged."""
+        manifest = read_manifest(folder)
+        content = {file: _checked(folder / file, digest) for file, digest in manifest.files.items()}
+        return cls(
+            name=manifest.name,
+            session=open_session(content[MODEL]),
+            tokenizer=ReaderTokenizer(content[TOKENIZER].decode("utf-8"), max_tokens=manifest.max_tokens),
+            confidence=Confidence.load(folder / CONFIDENCE),
+            threads=threads,
+        )
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def threshold(self) -> float:
+        return self._confidence.threshold
+
+    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
+        weighed = self.weigh(question, passages)
+        scale = self._verdict_scale([each.decoded for each in weighed])
+        return [
+            Reading(
+                spans=tuple(
+                    ReadSpan(span=span, probability=self._confidence.of_span(features))
+                    for span, features in zip(each.spans, each.features, strict=True)
+                ),
+                no_answer=max(0.0, 1.0 - each.decoded.mass),
+                yes=scale * each.decoded.yes,
+                no=scale * each.decoded.no,
+            )
+            for each in weighed
+        ]
+
+    def weigh(self, question: str, passages: Sequence[ReadingPassage]) -> list[Weighed]:
+        """What confidence is computed from, for each passage."""
+        inputs = self.tokenizer.inputs(question, [(one.context, one.text) for one in passages])
+        decoded = decode(self.scores(inputs))
+        answered = sum(one.mass for one in decoded)
+        best = max((span.probability for one in decoded for span in one.spans), default=0.0)
+        return [
+            Weighed(
+                decoded=each,
+                spans=tuple(Span(one.offsets[span.first][0], one.offsets[span.last][1]) for span in each.spans),
+                features=tuple(
+                    span_features(mass=span.probability, answered=answered, similarity=passage.similarity, best=best)
+                    for span in each.spans
+                ),
+            )
+            for passage, one, each in zip(passages, inputs, decoded, strict=True)
+        ]
+
+    def _verdict_scale(self, decoded: Sequence[Decoded]) -> float:
+        """What yes and no of each passage are multiplied by, so that those of all add up to what they are worth."""
+        yes, no = sum(one.yes for one in decoded), sum(one.no for one in decoded)
+        if yes + no <= 0:
+            return 0.0
+        return self._confidence.of_verdict(verdict_features(yes=yes, no=no)) / max(yes, no)
+
+    def scores(self, inputs: Sequence[ReaderInput]) -> list[PassageScores]:
+        """The longest first, so that no thread waits long for another."""
+        longest_first = sorted(range(len(inputs)), key=lambda number: -len(inputs[number].token_ids))
+        run = map if len(inputs) < 2 else self._pool.map
+        found = dict(zip(longest_first, run(self._score, (inputs[number] for number in longest_first)), strict=True))
+        return [found[number] for number in range(len(inputs))]
+
+    def _score(self, one: ReaderInput) -> PassageScores:
+        feed = {
+            "input_ids": np.array([one.token_ids], np.int64),
+            "token_type_ids": np.array([one.segments], np.int64),
+        }
+        known = {name: values for name, values in feed.items() if name in self._known_inputs}
+        starts, ends, verdicts = self._session.run(None, known)
+        own = slice(one.first, one.first + len(one.offsets))
+        yes, no = (2 * float(value) for value in verdicts[0])
+        return PassageScores(
+            starts=starts[0, own].astype(np.float64), ends=ends[0, own].astype(np.float64), yes=yes, no=no
+        )
+
+
+def read_manifest(folder: Path) -> ReaderManifest:
+    try:
+        return ReaderManifest(**json.loads((folder / MANIFEST).read_text("utf-8")))
+    except FileNotFoundError as error:
+        raise ModelMissing("the folder of the reader holds no manifest.json: compile the model first") from error
+    except (ValueError, TypeError) as error:
+        raise ModelUnsound("the reader's manifest.json cannot be read: compile the model again") from error
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelMissing(f"the folder of the reader holds no {path.name}: compile the model again") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ModelUnsound(f"the reader's {path.name} is damaged: install it again")
+    return content

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from embeddings.domain import Span
+from service.answering.answering import Answering, AskRequest
+from service.answering.domain import Answer, Reading, ReadingPassage, ReadSpan, Support
+from tests.unit.test_answering import Shelf, assert_claims_partition, shelf
+
+HARBOUR = "The harbour has 12 cranes and three sheds. It was built in 1884. Its master is Ada Marsh."
+RIVAL = "Oldport has 9 cranes. Its sheds burned down."
+LATER = "The harbour has 14 cranes and three sheds, a later report says."
+
+
+@dataclass
+class Keyed:
+    """A reader that answers a word of the question with words of a passage, wherever they stand."""
+
+    answers: dict[str, dict[str, float]]
+    says_yes: dict[str, float]
+    says_no: dict[str, float]
+    threshold: float = 0.3
+    name: str = "keyed"
+
+    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
+        wanted = {words: p for word, found in self.answers.items() if word in question for words, p in found.items()}
+        return [self._reading(passage.text, wanted) for passage in passages]
+
+    def _reading(self, text: str, wanted: dict[str, float]) -> Reading:
+        spans = [ReadSpan(span=place(text, words), probability=p) for words, p in wanted.items() if words in text]
+        return Reading(
+            spans=tuple(sorted(spans, key=lambda each: -each.probability)),
+            no_answer=0.0,
+            yes=max((p for words, p in self.says_yes.items() if words in text), default=0.0),
+            no=max((p for words, p in self.says_no.items() if words in text), default=0.0),
+        )
+
+
+def place(text: str, words: str) -> Span:
+    return Span(text.index(words), text.index(words) + len(words))
+
+
+def reader(
+    answers: dict[str, dict[str, float]] | None = None,
+    *,
+    yes: dict[str, float] | None = None,
+    no: dict[str, float] | None = None,
+) -> Keyed:
+    return Keyed(answers=answers or {}, says_yes=yes or {}, says_no=no or {})
+
+
+def ask(keyed: Keyed, question: str, *texts: str, collection: Shelf | None = None) -> Answer:
+    answer = Answering(reader=keyed, encoder_name="words").answer(
+        AskRequest(question=question), collection or shelf(*texts)
+    )
+    assert_claims_partition(answer)
+    return answer
+
+
+def test_a_fact_is_its_words_and_quotes_its_sentence() -> None:
+    answer = ask(reader({"cranes": {"12": 0.9}}), "How many cranes are there?", HARBOUR)
+
+    assert answer.answer == "12"
+    assert answer.citations[0].quote == "The harbour has 12 cranes and three sheds."
+
+
+def test_a_reason_is_its_whole_sentence() -> None:
+    answer = ask(reader({"sheds": {"burned down": 0.8}}), "Why has Oldport no sheds?", RIVAL)
+
+    assert answer.answer == "Its sheds burned down."
+
+
+def test_yes_and_no_stand_on_the_sentence_that_says_so() -> None:
+    yes = ask(reader(yes={"built in 1884": 0.9}), "Was the harbour built in 1884?", RIVAL, HARBOUR)
+    no = ask(reader(no={"burned down": 0.7}), "Does Oldport still have sheds?", HARBOUR, RIVAL)
+
+    assert (yes.answer, yes.citations[0].quote) == ("Yes", "It was built in 1884.")
+    assert (no.answer, no.citations[0].quote) == ("No", "Its sheds burned down.")
+    assert [claim.support for claim in (*yes.claims, *no.claims)] == [Support.DERIVED] * 2
+
+
+def test_a_verdict_below_the_threshold_is_not_given() -> None:
+    assert not ask(reader(yes={"1884": 0.2}), "Was the harbour built in 1884?", HARBOUR).answered
+
+
+def test_an_open_question_is_never_answered_with_yes() -> None:
+    answer = ask(reader({"built": {"1884": 0.5}}, yes={"1884": 0.9}), "When was it built?", HARBOUR)
+
+    assert answer.answer == "1884"
+
+
+def test_a_list_has_all_items_of_its_enumeration() -> None:
+    text = "The market sells flour, smoked fish, wool and candles. It opens at dawn."
+
+    answer = ask(reader({"sells": {"flour": 0.6}}), "Which things are sold, and who sells them?", text)
+    listed = ask(reader({"goods": {"flour": 0.6}}), "What are the goods of the market?", text)
+
+    assert (
+        answer.citations[0].quote
+        == listed.citations[0].quote
+        == "The market sells flour, smoked fish, wool and candles."
+    )
+    assert listed.answer == "flour, smoked fish, wool and candles"
+
+
+def test_a_list_is_gathered_from_several_passages() -> None:
+    places = {"Pemberlow": 0.6, "Oldport": 0.5, "Marsh End": 0.1}
+    texts = [f"{name} has a harbour." for name in places]
+
+    answer = ask(reader({"harbour": places}), "Which two towns have a harbour?", *texts)
+
+    assert answer.answer == "Pemberlow; Oldport"
+    assert [citation.document_id for citation in answer.citations] == ["d0", "d1"]
+
+
+def test_two_figures_for_one_thing_are_shown_as_a_conflict() -> None:
+    answer = ask(reader({"cranes": {"12": 0.6, "14": 0.5}}), "How many cranes are there?", HARBOUR, LATER)
+
+    assert answer.answer == "12; 14"
+    assert [claim.conflict for claim in answer.claims] == [1, 1]
+
+
+def test_figures_of_different_things_are_no_conflict() -> None:
+    answer = ask(reader({"cranes": {"12": 0.6, "9": 0.5}}), "How many cranes are there?", HARBOUR, RIVAL)
+
+    assert (answer.answer, answer.claims[0].conflict) == ("12", None)
+
+
+def test_a_comparison_names_the_winner_and_both_figures() -> None:
+    keyed = reader({"The harbour": {"12": 0.8}, "Oldport": {"9": 0.7}})
+
+    more = ask(keyed, "Which has more cranes, The harbour or Oldport?", HARBOUR, RIVAL)
+    fewer = ask(keyed, "Which has fewer cranes, The harbour or Oldport?", HARBOUR, RIVAL)
+
+    assert more.answer == "The harbour; 12; 9"
+    assert fewer.answer == "Oldport; 9; 12"
+    assert [claim.support for claim in more.claims] == [Support.DERIVED, Support.VERBATIM, Support.VERBATIM]
+    assert more.claims[0].citations == (1, 2)
+    assert more.confidence == 0.8
+
+
+def test_a_comparison_with_one_figure_draws_no_conclusion() -> None:
+    answer = ask(reader({"The harbour": {"12": 0.8}}), "Which has more cranes, The harbour or Oldport?", HARBOUR, RIVAL)
+
+    assert answer.answer == "12"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from embeddings.domain import Span
+from service.answering.enumerations import enumeration_around
+from service.answering.figures import Figure, first_figure
+
+TEXT = (
+    "The market sells flour, smoked fish, wool and candles, which the town has made since 1700. "
+    "It opens at dawn. Boats come from Marsh End, Oldport, and Grey Point."
+)
+
+
+def span(words: str) -> Span:
+    return Span(TEXT.index(words), TEXT.index(words) + len(words))
+
+
+@pytest.mark.parametrize(
+    ("found", "whole"),
+    [
+        ("flour", "flour, smoked fish, wool and candles"),
+        ("Marsh End", "Marsh End, Oldport, and Grey Point"),
+        ("Marsh End, Oldport, and Grey Point", "Marsh End, Oldport, and Grey Point"),
+    ],
+)
+def test_an_item_brings_its_enumeration(found: str, whole: str) -> None:
+    assert enumeration_around(TEXT, span(found)) == span(whole)
+
+
+def test_where_nothing_is_enumerated_there_is_none() -> None:
+    assert enumeration_around(TEXT, span("dawn")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "figure"),
+    [
+        ("over 432 million yuan", Figure(432e6, "")),
+        ("exceeded 2,000", Figure(2000.0, "")),
+        ("twelve sheds", Figure(12.0, "")),
+        ("20 %", Figure(20.0, "%")),
+        ("3.5 percent", Figure(3.5, "%")),
+        ("none at all", None),
+    ],
+)
+def test_figures_are_read_in_words_and_digits(text: str, figure: Figure | None) -> None:
+    assert first_figure(text) == figure

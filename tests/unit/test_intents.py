@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from service.answering.intents import Intent, Order, inquire, intent_of, wanted_items
+
+
+@pytest.mark.parametrize(
+    ("question", "intent"),
+    [
+        ("How many people work at the bakery?", Intent.FACT),
+        ("When did the ferry stop?", Intent.FACT),
+        ("bakery oven wood", Intent.FACT),
+        ("Which city does the ferry serve?", Intent.FACT),
+        ("Is the ferry still in use?", Intent.VERDICT),
+        ("are private bakeries allowed", Intent.VERDICT),
+        ("Can you tell me if the bridge is open?", Intent.VERDICT),
+        ("Do you know when the bridge opened?", Intent.FACT),
+        ("Is it wood or coal that heats the oven?", Intent.FACT),
+        ("Why did the ferry stop?", Intent.EXPLANATION),
+        ("What is a solar balloon?", Intent.EXPLANATION),
+        ("What makes the bread rise?", Intent.EXPLANATION),
+        ("Which three rivers cross the town?", Intent.LIST),
+        ("What are the main exports of the town?", Intent.LIST),
+        ("Name all the members of the council.", Intent.LIST),
+        ("Which companies have moved to the harbour?", Intent.LIST),
+    ],
+)
+def test_a_question_shows_what_it_wants(question: str, intent: Intent) -> None:
+    assert intent_of(question) is intent
+
+
+@pytest.mark.parametrize(
+    ("question", "number"),
+    [("Which three rivers cross the town?", 3), ("Name all 7 ways.", 7), ("Which rivers cross it?", None)],
+)
+def test_a_list_may_say_how_long_it_is(question: str, number: int | None) -> None:
+    assert wanted_items(question) == number
+
+
+def test_two_questions_in_one_are_asked_one_after_the_other() -> None:
+    inquiry = inquire("Who founded the bakery, and how many people work there?")
+
+    assert [part.question for part in inquiry.parts] == ["Who founded the bakery?", "how many people work there?"]
+    assert inquiry.order is None
+
+
+def test_a_question_that_cannot_stand_alone_is_left_where_it_is() -> None:
+    assert len(inquire("Who founded the bakery and why?").parts) == 1
+
+
+def test_more_of_one_thing_or_another_asks_for_both_figures() -> None:
+    inquiry = inquire("Does the harbour have more cranes or more sheds?")
+
+    assert [part.question for part in inquiry.parts] == [
+        "How many cranes does the harbour have?",
+        "How many sheds does the harbour have?",
+    ]
+    assert [part.subject for part in inquiry.parts] == ["cranes", "sheds"]
+    assert inquiry.order is Order.MORE
+
+
+def test_a_choice_between_two_subjects_asks_of_each() -> None:
+    inquiry = inquire("Which town has fewer bakers, Pemberlow or Marsh End?")
+
+    assert [part.subject for part in inquiry.parts] == ["Pemberlow", "Marsh End"]
+    assert all(part.subject and part.subject in part.question for part in inquiry.parts)
+    assert inquiry.order is Order.LESS
+
+
+def test_a_long_winded_question_is_taken_by_its_point() -> None:
+    question = (
+        "I have been reading about the harbour for a week and my notes are a mess by now, since everyone says "
+        "something else about its age, so could you please tell me when the bridge was built?"
+    )
+
+    assert [part.question for part in inquire(question).parts] == ["when the bridge was built?"]
+
+
+def test_a_plain_question_is_asked_as_it_is() -> None:
+    assert [part.question for part in inquire("When was the bridge built?").parts] == ["When was the bridge built?"]
