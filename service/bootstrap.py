@@ -17,8 +17,11 @@ from embeddings.library import Library
 from embeddings.loaders.formats import text_formats
 from embeddings.ports import Encoder
 from service.answering.answering import Answering
+from service.answering.calibration import CalibratedReader, Calibration, UnsoundCalibration
 from service.answering.ports import Reader
 from service.answering.readers.quoting import QuotingReader
+from service.answering.readers.span import MANIFEST as READER_MANIFEST
+from service.answering.readers.span import SHIPPED, SpanReader
 from service.jobs import Jobs
 from service.seeds import load_seeds
 from service.settings import Settings
@@ -48,7 +51,7 @@ class Engine:
 def start(settings: Settings) -> Engine:
     """Open the data folder, load the models, take up unfinished jobs. Raises StoreLocked, ModelUnavailable."""
     encoder = make_encoder(settings)
-    reader = QuotingReader(encoder)
+    reader = calibrated(make_reader(settings, encoder), encoder, settings)
     library = Library(settings.data, parts(encoder), free_disk_floor_bytes=settings.free_disk_floor_bytes)
     try:
         load_seeds(library, wanted=settings.seeds)
@@ -63,6 +66,25 @@ def start(settings: Settings) -> Engine:
     except BaseException:
         library.close()
         raise
+
+
+def calibrated(reader: Reader, encoder: Encoder, settings: Settings) -> Reader:
+    """With the user's own calibration where there is a sound one."""
+    try:
+        calibration = own_calibration(reader, encoder, settings)
+    except UnsoundCalibration as error:
+        logger.error("goes on without the calibration in %s: %s", settings.calibration_file, error)
+        return reader
+    return reader if calibration is None else CalibratedReader(reader, calibration)
+
+
+def own_calibration(reader: Reader, encoder: Encoder, settings: Settings) -> Calibration | None:
+    """What `loccit calibrate` wrote, if it ever did. Raises UnsoundCalibration."""
+    if settings.calibration_file is None or not settings.calibration_file.exists():
+        return None
+    calibration = Calibration.load(settings.calibration_file)
+    calibration.require_fit(reader=reader.name, encoder=encoder.name)
+    return calibration
 
 
 def parts(encoder: Encoder) -> Parts:
@@ -86,6 +108,21 @@ def make_encoder(settings: Settings) -> Encoder:
     return _compiled_once(settings)
 
 
+def make_reader(settings: Settings, encoder: Encoder) -> Reader:
+    """The trained reader, the one without weights, or any extractive model. Raises ModelMissing, ModelUnsound."""
+    if settings.reader == "quoting":
+        return QuotingReader(encoder)
+    if settings.reader == BUNDLED:
+        return SpanReader.load(SHIPPED, threads=settings.threads)
+    folder = settings.data / "readers" / hashlib.sha256(settings.reader.encode()).hexdigest()[:16]
+    if not (folder / READER_MANIFEST).is_file():
+        from service.answering.readers.compilation import compile_question_answering
+
+        logger.warning("compiling the reader, once; this takes a minute or more", extra={"reader": settings.reader})
+        compile_question_answering(settings.reader, folder)
+    return SpanReader.load(folder, threads=settings.threads)
+
+
 def _is_chosen(settings: Settings) -> bool:
     return settings.encoder != BUNDLED
 
@@ -107,10 +144,27 @@ def doctor(settings: Settings, *, repair: bool = False) -> list[Finding]:
         encoder = make_encoder(settings)
     except ModelUnavailable as error:
         return [Finding(name="encoder", ok=False, detail=str(error))]
+    try:
+        reader = make_reader(settings, encoder)
+    except ModelUnavailable as error:
+        return [Finding(name="reader", ok=False, detail=str(error))]
     models = [
         Finding(name="encoder", ok=True, detail=f"{encoder.name}: files and reference vectors are sound"),
-        Finding(name="reader", ok=True, detail=QuotingReader(encoder).name),
+        Finding(name="reader", ok=True, detail=reader.name),
+        _inspect_calibration(reader, encoder, settings),
     ]
     if not settings.data.is_dir():
         return [*models, Finding(name="store", ok=True, detail="nothing stored yet")]
     return [*models, *inspect(settings.data, parts(encoder), repair=repair)]
+
+
+def _inspect_calibration(reader: Reader, encoder: Encoder, settings: Settings) -> Finding:
+    try:
+        found = own_calibration(reader, encoder, settings)
+    except UnsoundCalibration as error:
+        return Finding(name="calibration", ok=False, detail=f"{settings.calibration_file}: {error}")
+    if found is None:
+        return Finding(name="calibration", ok=True, detail="none of its own; the reader's confidence is taken as it is")
+    return Finding(
+        name="calibration", ok=True, detail=f"fitted to {found.questions} questions, threshold {found.threshold:.3f}"
+    )

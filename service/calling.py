@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, TypeAlias
 
-import anyio
 import httpx
+from anyio.from_thread import start_blocking_portal
 
 from service.serving import running_url
 from service.settings import Settings
@@ -19,18 +20,30 @@ class Refused(Exception):
     """The service answered with a problem; the message is for people."""
 
 
-def call(settings: Settings, method: str, path: str, **sent: Any) -> dict[str, Any]:
-    """The JSON of a successful answer. Raises Refused, httpx.HTTPError, LoccitError."""
-    return anyio.run(_call, settings, method, path, sent)
+Call: TypeAlias = Callable[..., Any]
+"""Method, path and what is sent; gives the JSON or the text of a successful answer.
+
+Raises Refused, httpx.HTTPError, LoccitError.
+"""
 
 
-async def _call(settings: Settings, method: str, path: str, sent: Mapping[str, Any]) -> dict[str, Any]:
-    async with _client(settings) as client:
-        response = await client.request(method, path, **sent)
-    answer: dict[str, Any] = response.json()
+def call(settings: Settings, method: str, path: str, **sent: Any) -> Any:
+    with calling(settings) as one:
+        return one(method, path, **sent)
+
+
+@contextmanager
+def calling(settings: Settings) -> Iterator[Call]:
+    """Several calls to one service."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(_client(settings)) as client:
+        yield lambda method, path, **sent: _content(portal.call(partial(client.request, method, path, **sent)))
+
+
+def _content(response: httpx.Response) -> Any:
     if response.is_error:
-        raise Refused(answer.get("detail", f"The service answered {response.status_code}."))
-    return answer
+        raise Refused(response.json().get("detail", f"The service answered {response.status_code}."))
+    is_text = response.headers.get("Content-Type", "").startswith("text/plain")
+    return response.text if is_text else response.json()
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ import json
 import sys
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import httpx
@@ -15,7 +15,11 @@ from pydantic import ValidationError
 
 from embeddings.errors import LoccitError
 from service.calling import Refused, call
+from service.evaluation.questions import InvalidQuestions
 from service.settings import Settings, unknown_variables
+
+if TYPE_CHECKING:
+    from service.evaluation.commands import Outcome
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -32,6 +36,11 @@ app = typer.Typer(
 Url = Annotated[str | None, typer.Option(help="Of a running service; else LOCCIT_URL, else the one on this machine.")]
 Data = Annotated[Path | None, typer.Option(help="The data folder (LOCCIT_DATA).")]
 CollectionName = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
+Questions = Annotated[Path, typer.Argument(metavar="QUESTIONS.jsonl", help="One JSON object a line.")]
+Corpus = Annotated[
+    Path | None,
+    typer.Option(exists=True, file_okay=False, help="Ask a folder's documents instead, in a library of their own."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of the service as JSON.")]
 
 
@@ -135,9 +144,72 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def evaluate(
+    questions: Questions,
+    corpus: Corpus = None,
+    collection: CollectionName = "default",
+    against: Annotated[
+        str | None, typer.Option(metavar="REPORT|NAME=VALUE[,…]", help="An earlier report.json, or other settings.")
+    ] = None,
+    output: Annotated[Path, typer.Option(file_okay=False, help="Where report, worst cases and pictures go.")] = Path(
+        "loccit-evaluation"
+    ),
+    fail_under: Annotated[list[str] | None, typer.Option(metavar="METRIC=VALUE", help="Exit with 1 below it.")] = None,
+    fail_over: Annotated[list[str] | None, typer.Option(metavar="METRIC=VALUE", help="Exit with 1 above it.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the answers to questions of your own; exits with 1 if a bound is not kept."""
+    from service.evaluation import commands
+    from service.evaluation.figures import parse_gate
+
+    try:
+        gates = [
+            *(parse_gate(one, is_lower_bound=True) for one in fail_under or ()),
+            *(parse_gate(one, is_lower_bound=False) for one in fail_over or ()),
+        ]
+    except ValueError as error:
+        raise InvalidQuestions(str(error)) from None
+    wanted = commands.Evaluation(
+        questions=questions, collection=collection, corpus=corpus, against=against, output=output, gates=gates
+    )
+    _tell(commands.evaluate(_settings(data=data), wanted), as_json=as_json)
+
+
+@app.command()
+def calibrate(
+    questions: Annotated[Path | None, typer.Argument(metavar="QUESTIONS.jsonl", show_default=False)] = None,
+    corpus: Corpus = None,
+    collection: CollectionName = "default",
+    precision: Annotated[float, typer.Option(min=0, max=1, help="Of the answers that are given.")] = 0.85,
+    output: Annotated[Path, typer.Option(file_okay=False, help="Where figures and pictures go.")] = Path(
+        "loccit-calibration"
+    ),
+    reset: Annotated[bool, typer.Option("--reset", help="Remove what was fitted; takes no questions.")] = False,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit confidence and threshold to questions of your own; a service takes them at its next start."""
+    from service.evaluation import commands
+
+    settings = _settings(data=data)
+    if reset or questions is None:
+        if reset == (questions is not None):
+            raise InvalidQuestions("Name a file of questions, or give --reset alone.")
+        _tell(commands.reset_calibration(settings), as_json=as_json)
+        return
+    wanted = commands.Calibrating(
+        questions=questions, collection=collection, corpus=corpus, precision=precision, output=output
+    )
+    _tell(commands.calibrate(settings, wanted), as_json=as_json)
+
+
 def main() -> None:
     try:
         app()
+    except InvalidQuestions as error:
+        _fail(str(error), WRONG_USAGE)
     except ValidationError as error:
         _fail("; ".join(f"LOCCIT_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()), WRONG_USAGE)
     except httpx.TransportError:
@@ -164,7 +236,9 @@ def _put(settings: Settings, collection: str, path: Path, document_id: str | Non
         raise Refused(f"{path.name} is neither text, Markdown nor HTML.")
     name = document_id or document_id_of(path.name)
     place = f"/v1/collections/{quote(collection, safe='')}/documents/{quote(name, safe='')}"
-    return call(settings, "PUT", place, params={"wait": "true"}, content=content, headers={"Content-Type": media_type})
+    sent = {"params": {"wait": "true"}, "content": content, "headers": {"Content-Type": media_type}}
+    receipt: dict[str, Any] = call(settings, "PUT", place, **sent)
+    return receipt
 
 
 def _print(value: object, lines: list[str], *, as_json: bool) -> None:
@@ -173,6 +247,14 @@ def _print(value: object, lines: list[str], *, as_json: bool) -> None:
     else:
         for line in lines:
             typer.echo(line)
+
+
+def _tell(outcome: Outcome, *, as_json: bool) -> None:
+    _print(outcome.record, list(outcome.lines), as_json=as_json)
+    for note in (*outcome.notes, *outcome.failures):
+        typer.echo(f"loccit: {_plain(note)}", err=True)
+    if outcome.failures:
+        raise typer.Exit(FAILED)
 
 
 def _answer_lines(answer: dict[str, Any]) -> list[str]:

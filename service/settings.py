@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     seeds: bool = True
     encoder: str = "bundled"
     encoder_engine: Literal["compiled", "sentence-transformers"] = "compiled"
+    reader: str = "bundled"
+    calibration: str = "calibration.json"
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     api_key: SecretStr | None = Field(default=None, min_length=16)
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
@@ -46,6 +48,11 @@ class Settings(BaseSettings):
     @property
     def is_loopback(self) -> bool:
         return is_loopback(self.host)
+
+    @property
+    def calibration_file(self) -> Path | None:
+        """None where the reader's confidence is to be taken as it is."""
+        return None if self.calibration == "off" else self.data / self.calibration
 
 
 def unknown_variables() -> list[str]:

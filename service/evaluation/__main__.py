@@ -12,17 +12,28 @@ from pathlib import Path
 import typer
 
 from service.bootstrap import Engine
-from service.evaluation import rankings, reading, seed_answers
+from service.evaluation import alone, pages, rankings, reading, removal, seed_answers
 from service.evaluation.asking import open_engine
 from service.evaluation.circumstances import circumstances
-from service.evaluation.datasets import JUDGED, articles, is_validation, judged_collection, seed_questions, strangers
+from service.evaluation.datasets import (
+    JUDGED,
+    Article,
+    articles,
+    is_validation,
+    judged_collection,
+    seed_questions,
+    strangers,
+)
 from service.evaluation.tables import with_section
 
-PARTS = ("seeds", "ranking", "reading")
+PARTS = ("seeds", "ranking", "reading", "reader", "removal")
 TITLES = {
     "seeds": "Questions on the seed documents",
     "ranking": "Ranking of judged collections",
     "reading": "Reading whole articles",
+    "reader": "The reader alone, with the paragraph given",
+    "removal": "Each part removed in turn",
+    "pdf": "Questions on PDF files",
 }
 
 
@@ -43,7 +54,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="evaluate", add_help=False)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--only", action="append", choices=PARTS)
+    parser.add_argument("--only", action="append", choices=TITLES)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--details", type=Path)
     parser.add_argument("--page", type=Path)
@@ -62,6 +73,14 @@ def _measure(part: str, engine: Engine, options: argparse.Namespace) -> str:
         names, most = (JUDGED[:1], 10) if options.quick else (JUDGED, None)
         judged = (judged_collection(options.data, name) for name in names)
         return rankings.report([rankings.score_collection(engine, one, most=most) for one in judged])
+    if part == "pdf":
+        return pages.measure(engine, options.data / "pdf", quick=options.quick)
+    if part == "reader":
+        return alone.report(list(_read_alone(engine, options)))
+    if part == "removal":
+        kept = _unseen(options)["squad-development"]
+        questions = 20 if options.quick else 600
+        return removal.measure(engine, kept[:3] if options.quick else kept, questions=questions)
     return reading.report(list(_read(engine, options)))
 
 
@@ -76,13 +95,23 @@ def _save_details(outcomes: list[seed_answers.Outcome], folder: Path | None) -> 
 
 
 def _read(engine: Engine, options: argparse.Namespace) -> Iterator[reading.Read]:
-    """Articles that nothing was trained on: the 13 of SQuAD's development set, and those set aside by their title."""
     questions, foreign = (40, 10) if options.quick else (1000, 250)
-    shifted = [one for one in articles(options.data, "squadshifts_new_wiki") if is_validation(one.title)]
-    chosen = {"squad-development": articles(options.data, "squad_13_articles"), "new-wiki": shifted}
-    for name, found in chosen.items():
+    for name, found in _unseen(options).items():
         kept = found[:3] if options.quick else found
         yield reading.read_articles(engine, name, kept, strangers(options.data, foreign), questions=questions)
+
+
+def _read_alone(engine: Engine, options: argparse.Namespace) -> Iterator[alone.Alone]:
+    """Beside the unseen articles two sources of another kind, which nothing was trained on either."""
+    others = {name: articles(options.data, f"squadshifts_{name}") for name in ("reddit", "amazon_reviews")}
+    for name, found in (_unseen(options) | others).items():
+        yield alone.read_alone(engine.reader, name, found, questions=40 if options.quick else 1000)
+
+
+def _unseen(options: argparse.Namespace) -> dict[str, list[Article]]:
+    """Articles that nothing was trained on: the 13 of SQuAD's development set, and those set aside by their title."""
+    shifted = [one for one in articles(options.data, "squadshifts_new_wiki") if is_validation(one.title)]
+    return {"squad-development": articles(options.data, "squad_13_articles"), "new-wiki": shifted}
 
 
 if __name__ == "__main__":

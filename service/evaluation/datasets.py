@@ -11,36 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.domain import Span
+from service.evaluation.questions import Question, read_questions
 
 JUDGED = ("cran", "med", "cisi")
 PARAGRAPH_BREAK = "\n\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    document_id: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeedQuestion:
-    question_id: str
-    question: str
-    kind: str
-    answers: tuple[str, ...]
-    """Any one will do, unless there are `items`."""
-    items: tuple[str, ...]
-    """All are needed; alternatives are separated by `|`."""
-    unspoken: frozenset[str]
-    """Items that the text only implies."""
-    evidence: tuple[Evidence, ...]
-    """One or more places that are all needed."""
-    alternatives: tuple[Evidence, ...]
-    """Other places that say the same."""
-
-    @property
-    def is_answerable(self) -> bool:
-        return self.kind != "unanswerable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +50,10 @@ class Article:
     text: str
     questions: tuple[ReadingQuestion, ...] = field(repr=False)
 
+    @property
+    def paragraphs(self) -> list[str]:
+        return self.text.split(PARAGRAPH_BREAK)
+
 
 def _records(path: Path) -> list[dict[str, Any]]:
     content = path.read_bytes()
@@ -83,25 +61,8 @@ def _records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in plain.split(b"\n") if line.strip()]
 
 
-def seed_questions(data: Path) -> list[SeedQuestion]:
-    return [_seed_question(record) for record in _records(data / "seeds" / "questions.jsonl")]
-
-
-def _seed_question(record: Mapping[str, Any]) -> SeedQuestion:
-    return SeedQuestion(
-        question_id=record["id"],
-        question=record["question"],
-        kind=record["type"],
-        answers=tuple(record["answers"]),
-        items=tuple(record.get("items", ())),
-        unspoken=frozenset(record.get("items_not_verbatim", ())),
-        evidence=tuple(map(_evidence, record["evidence"])),
-        alternatives=tuple(map(_evidence, record.get("alternatives", ()))),
-    )
-
-
-def _evidence(record: Mapping[str, Any]) -> Evidence:
-    return Evidence(record["document"], Span(record["start"], record["end"]))
+def seed_questions(data: Path) -> list[Question]:
+    return read_questions(data / "seeds" / "questions.jsonl")
 
 
 def judged_collection(data: Path, name: str) -> JudgedCollection:

@@ -10,7 +10,7 @@ from service.bootstrap import Engine
 from service.evaluation.asking import Reply, ask, filled
 from service.evaluation.datasets import Article, ReadingQuestion, drawn
 from service.evaluation.judging import overlap
-from service.evaluation.metrics import auroc, calibration_error, holds, share
+from service.evaluation.metrics import auroc, calibration_error, exact_match, f1, holds, share
 from service.evaluation.tables import Cell, percent, table
 
 
@@ -100,6 +100,10 @@ def _figures(read: Read) -> dict[str, Cell]:
             f"{len(asked)} / {len(read.removed)} / {len(read.strangers)}"
         ),
         "a quote holds the gold answer": percent(hits / len(asked)),
+        "`min_confidence` 0: F1 of the answer": percent(_mean_f1(asked)),
+        "`min_confidence` 0: exact match": percent(
+            share(exact_match(one.best.answer or "", one.question.answers) for one in asked)
+        ),
         "answered": percent(len(answered) / len(asked)),
         "precision of the answered": percent(hits / len(answered)) if answered else "–",
         "precision, unanswerable questions counted": percent(hits / max(1, len(answered) + len(wrongly))),
@@ -116,6 +120,10 @@ def _figures(read: Read) -> dict[str, Cell]:
         ),
         "citations that resolve": percent(_resolving(read)),
     }
+
+
+def _mean_f1(asked: Sequence[Asked]) -> float:
+    return sum(f1(one.best.answer or "", one.question.answers) for one in asked) / len(asked)
 
 
 def _resolving(read: Read) -> float:

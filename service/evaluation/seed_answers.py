@@ -8,16 +8,16 @@ from typing import Any
 
 from service.bootstrap import Engine
 from service.evaluation.asking import Reply, ask
-from service.evaluation.datasets import SeedQuestion
 from service.evaluation.judging import is_at_the_place, is_right
 from service.evaluation.metrics import auroc, share
+from service.evaluation.questions import Question
 from service.evaluation.tables import Cell, percent, table
 from service.seeds import COLLECTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    question: SeedQuestion
+    question: Question
     reply: Reply
     best: Reply
     """With `min_confidence` 0: what it would have said."""
@@ -55,7 +55,7 @@ class Outcome:
         return "right" if self.is_right else "wrong"
 
 
-def answer_seeds(engine: Engine, questions: Sequence[SeedQuestion]) -> list[Outcome]:
+def answer_seeds(engine: Engine, questions: Sequence[Question]) -> list[Outcome]:
     collection = engine.library.collection(COLLECTION)
     return [
         Outcome(

@@ -42,8 +42,8 @@ def test_no_lock_holds_torch_or_what_only_graphics_cards_need(lock: str) -> None
     assert [name for name in pins(lock) if name == "torch" or name.startswith(("nvidia-", "cuda-", "triton"))] == []
 
 
-def test_serving_needs_no_model_library() -> None:
-    assert not {"sentence-transformers", "transformers", "onnx"} & pins("serve.lock").keys()
+def test_serving_needs_no_library_of_models_or_plots() -> None:
+    assert not {"sentence-transformers", "transformers", "onnx", "matplotlib"} & pins("serve.lock").keys()
 
 
 def test_tests_run_on_the_versions_that_are_served() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from embeddings.domain import Span
 from service.evaluation.circumstances import Circumstances, circumstances
-from service.evaluation.datasets import Evidence, SeedQuestion, articles, drawn, judged_collection, seed_questions
+from service.evaluation.datasets import articles, drawn, judged_collection, seed_questions
 from service.evaluation.judging import Quote, is_at_the_place, is_right
 from service.evaluation.peps import Pep, questions
+from service.evaluation.questions import Evidence, Question
 from service.evaluation.tables import table, with_section
 
 HERE = Evidence("a.txt", Span(10, 20))
@@ -22,8 +23,8 @@ def question(
     answers: tuple[str, ...] = (),
     items: tuple[str, ...] = (),
     unspoken: frozenset[str] = frozenset(),
-) -> SeedQuestion:
-    return SeedQuestion(
+) -> Question:
+    return Question(
         question_id="q",
         question="?",
         kind=kind,
@@ -58,10 +59,25 @@ def test_an_item_that_the_text_only_implies_may_stand_in_the_answer_or_be_cited_
     assert not is_right(asked, "", [quote("124 in all", "a.txt", 12)])
 
 
-def test_yes_or_no_is_right_where_the_evidence_is_quoted() -> None:
+def test_yes_or_no_is_right_where_the_evidence_is_quoted_and_the_opposite_is_not_said() -> None:
     asked = question("yes_no", answers=("No",))
-    assert is_right(asked, "Yes", [quote("ten letters", "a.txt", 19)])
+    assert is_right(asked, "Ten letters.", [quote("ten letters", "a.txt", 19)])
+    assert is_right(asked, "No.", [quote("ten letters", "a.txt", 19)])
+    assert not is_right(asked, "Yes", [quote("ten letters", "a.txt", 19)])
     assert not is_right(asked, "No", [quote("ten letters", "a.txt", 20), quote("ten letters", "x.txt", 12)])
+
+
+def test_yes_or_no_without_evidence_is_judged_by_the_word() -> None:
+    asked = Question(question_id="q", question="?", answers=("yes",))
+    assert is_right(asked, "Yes, it is.", [])
+    assert not is_right(asked, "No.", [])
+    assert not is_right(asked, "It is.", [])
+
+
+def test_a_number_that_is_abbreviated_no_is_no_verdict() -> None:
+    assert is_right(
+        Question(question_id="q", question="?", answers=("No. 199",)), "", [quote("at No. 199, Xincheng Road")]
+    )
 
 
 def test_another_place_that_says_the_same_counts_as_the_place() -> None:

@@ -1,0 +1,84 @@
+"""What each part is worth: the same questions on whole articles with one part removed in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from embeddings.collection import Collection
+from embeddings.domain import Hit, SearchResult
+from embeddings.filters import Filter, parse_filter
+from embeddings.retrieval import DEPTH
+from service.answering.answering import Answering, AskRequest
+from service.answering.domain import Answer
+from service.bootstrap import Engine, make_reader
+from service.evaluation.asking import filled
+from service.evaluation.datasets import Article, ReadingQuestion, drawn
+from service.evaluation.metrics import auroc, f1, holds, share
+from service.evaluation.tables import Cell, percent, table
+
+
+@dataclass(frozen=True, slots=True)
+class Rearranged:
+    """A collection whose candidates are ranked by one signal alone."""
+
+    collection: Collection
+    signal: Callable[[Hit], float]
+
+    def search(self, question: str, *, top_k: int, filter: Filter | None = None, explain: bool = False) -> SearchResult:
+        found = self.collection.search(question, top_k=DEPTH, filter=filter, explain=explain)
+        return replace(found, hits=tuple(sorted(found.hits, key=lambda hit: -self.signal(hit))[:top_k]))
+
+    def slice(self, document_id: str, version: int, start: int, end: int) -> str:
+        return self.collection.slice(document_id, version, start, end)
+
+
+def measure(engine: Engine, articles: Sequence[Article], *, questions: int) -> str:
+    collection = filled(engine, "parts-removed", ((one.document_id, one.title, one.text) for one in articles))
+    asked = drawn([question for article in articles for question in article.questions], questions)
+    settings = engine.settings.model_copy(update={"reader": "quoting"})
+    quoting = Answering(reader=make_reader(settings, engine.encoder), encoder_name=engine.encoder.name)
+    shipped = engine.answering
+    ways: Mapping[str, tuple[Answering, Collection | Rearranged]] = {
+        "everything": (shipped, collection),
+        "no trained reader (whole sentences)": (quoting, collection),
+        "no BM25": (shipped, Rearranged(collection, lambda hit: hit.scores.similarity or 0.0)),
+        "no similarity": (shipped, Rearranged(collection, lambda hit: hit.scores.bm25 or 0.0)),
+    }
+    rows: list[list[Cell]] = [[name, *_figures(*way, asked)] for name, way in ways.items()]
+    return table(
+        ["%", "F1 of the answer", "a quote holds it", "a quote is of its paragraph", "AUROC against article removed"],
+        rows,
+    )
+
+
+def _figures(answering: Answering, collection: Collection | Rearranged, asked: Sequence[ReadingQuestion]) -> list[Cell]:
+    answers = [_ask(answering, collection, one.question, None) for one in asked]
+    removed = [
+        _ask(answering, collection, one.question, parse_filter({"@document_id": {"ne": one.document_id}}))
+        for one in asked[::4]
+    ]
+    pairs = list(zip(answers, asked, strict=True))
+    return [
+        percent(sum(f1(answer.answer or "", one.answers) for answer, one in pairs) / len(pairs)),
+        percent(share(_holds(answer, one) for answer, one in pairs)),
+        percent(share(_is_in_paragraph(answer, one) for answer, one in pairs)),
+        percent(auroc([answer.confidence for answer in answers], [answer.confidence for answer in removed])),
+    ]
+
+
+def _ask(answering: Answering, collection: Collection | Rearranged, question: str, filter: Filter | None) -> Answer:
+    return answering.answer(AskRequest(question=question, min_confidence=0, filter=filter), collection)
+
+
+def _holds(answer: Answer, asked: ReadingQuestion) -> bool:
+    return any(holds(citation.quote, form) for citation in answer.citations for form in asked.answers)
+
+
+def _is_in_paragraph(answer: Answer, asked: ReadingQuestion) -> bool:
+    return any(
+        citation.document_id == asked.document_id
+        and citation.start < asked.paragraph.end
+        and asked.paragraph.start < citation.end
+        for citation in answer.citations
+    )
