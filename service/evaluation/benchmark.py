@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from service.evaluation.tables import Cell, table, with_section
 
 CLIENTS = (1, 8)
 WARM_UP = 20
+REST_SECONDS = 15
+"""Between ingestion and questions: people ask what has been there for a while, when indexes are up to date."""
 BYTES_PER_MEGABYTE = 1e6
 PARTS = ("serving", "encoding")
 TITLES = {"serving": "Start, memory and answering times over HTTP", "encoding": "Encoding and storing"}
@@ -79,6 +82,7 @@ def _serving(documents: list[Pep], options: argparse.Namespace) -> str:
             memory.append(["after questions on the seeds", *_memory(second)])
             ingested = _ingest(second, documents)
             memory.append(["after taking in the PEPs", *_memory(second)])
+            time.sleep(REST_SECONDS)
             rows += _answering(second, "peps", "PEPs", about_peps)
             memory.append(["after questions on the PEPs", *_memory(second)])
     starts: list[list[Cell]] = [
