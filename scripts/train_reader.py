@@ -24,7 +24,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with reading/ and verify/")
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="for checkpoints; a run is continued")
-    parser.add_argument("--most", type=int, metavar="COUNT", help="of examples (default: all)")
+    parser.add_argument("--most", type=int, metavar="COUNT", help="of examples in an epoch (default: all)")
+    parser.add_argument("--epochs", type=int, default=2, metavar="COUNT", help="(default: %(default)s)")
     parser.add_argument("--compile", action="store_true", help="make the last checkpoint the reader that ships")
     options = parser.parse_args()
     if options.compile:
@@ -51,16 +52,18 @@ def train(options: argparse.Namespace) -> None:
     def report(progress: loop.Progress) -> None:
         left = (progress.steps - progress.step) / max(1, progress.step)
         print(
-            f"step {progress.step} of {progress.steps}: loss {progress.loss:.3f}, "
+            f"epoch {progress.epoch + 1}, step {progress.step} of {progress.steps}: loss {progress.loss:.3f}, "
             f"{progress.tokens_per_second:.0f} tokens/s, {left:.2f} of the time so far left",
             flush=True,
         )
 
     torch.distributed.init_process_group("gloo")
     torch.set_num_threads(1)
-    examples = training_examples(options.data)[: options.most]
     tokenizer = ReaderTokenizer((DEFAULT_MODEL / TOKENIZER).read_text("utf-8"), max_tokens=LONGEST)
-    loop.train(loop.new_reader(default_model()), examples, tokenizer, options.work, report=report)
+    reader = loop.new_reader(default_model())
+    for epoch in range(max(0, loop.epochs_begun(options.work) - 1), options.epochs):
+        examples = training_examples(options.data, epoch=epoch)[: options.most]
+        loop.train(reader, examples, tokenizer, options.work, epoch=epoch, report=report)
 
 
 def compile_checkpoint(data: Path, work: Path) -> None:

@@ -33,10 +33,14 @@ WARM_UP = 0.05
 LARGEST_GRADIENT = 1.0
 STEPS_PER_CHECKPOINT = 250
 STEPS_PER_REPORT = 25
+LATER_EPOCHS = 0.5
+"""Each starts at this share of the learning rate that the epoch before it started at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
+    epoch: int
+    """From 0."""
     step: int
     steps: int
     loss: float
@@ -49,7 +53,7 @@ def new_reader(model: Path) -> SpanReader:
     from transformers import BertModel
 
     torch.manual_seed(SEED)
-    # Dropout is off: it costs time, and one epoch of a small model does not overfit.
+    # Dropout is off: it costs time, and in few epochs a small model does not overfit.
     encoder = BertModel.from_pretrained(
         model,
         add_pooling_layer=False,
@@ -66,23 +70,32 @@ def train(
     tokenizer: ReaderTokenizer,
     folder: Path,
     *,
+    epoch: int,
     report: Callable[[Progress], None],
 ) -> None:
-    """One epoch of the examples that fall to this process. What stands in `folder` is continued."""
+    """One epoch of the examples that fall to this process. What stands in `folder` is continued.
+
+    Within each epoch the learning rate rises and falls to nothing: warm restarts (Loshchilov and Hutter 2017), so that
+    the end of any epoch is a reader that could ship.
+    """
     rank, workers = distributed.get_rank(), distributed.get_world_size()
-    everything = list(batches(examples, tokenizer, tokens=TOKENS_PER_BATCH // workers, chance=random.Random(SEED)))
+    everything = list(
+        batches(examples, tokenizer, tokens=TOKENS_PER_BATCH // workers, chance=random.Random(SEED + epoch))
+    )
     steps = len(everything) // workers
     optimizer = _optimizer(reader)
-    done = _resume(folder, reader, optimizer)
+    done = _resume(folder, reader, optimizer, epoch)
     started, seen, losses = time.monotonic(), 0, []
     for step, batch in itertools.islice(enumerate(everything[rank::workers][:steps], 1), done, None):
-        losses.append(_step(reader, batch, optimizer, _rate(step, steps)))
+        losses.append(_step(reader, batch, optimizer, LATER_EPOCHS**epoch * _rate(step, steps)))
         seen += batch.tokens * workers
         if rank == 0 and (step % STEPS_PER_CHECKPOINT == 0 or step == steps):
-            _save(folder, reader, optimizer, step)
+            _save(folder, reader, optimizer, epoch, step)
         if rank == 0 and (step % STEPS_PER_REPORT == 0 or step == steps):
             rate = seen / (time.monotonic() - started)
-            report(Progress(step=step, steps=steps, loss=sum(losses) / len(losses), tokens_per_second=rate))
+            report(
+                Progress(epoch=epoch, step=step, steps=steps, loss=sum(losses) / len(losses), tokens_per_second=rate)
+            )
             losses = []
 
 
@@ -127,7 +140,7 @@ def _average_gradients(reader: SpanReader) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def _save(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW, step: int) -> None:
+def _save(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW, epoch: int, step: int) -> None:
     moments = {
         f"optimizer.{number}.{name}": value
         for number, state in optimizer.state_dict()["state"].items()
@@ -136,11 +149,12 @@ def _save(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW, step: 
     weights = {f"reader.{name}": value for name, value in reader.state_dict().items()}
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / (CHECKPOINT + ".new")
-    save_file({**weights, **moments, "step": torch.tensor(step)}, temporary)
+    save_file({**weights, **moments, "epoch": torch.tensor(epoch), "step": torch.tensor(step)}, temporary)
     os.replace(temporary, folder / CHECKPOINT)
 
 
-def _resume(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW) -> int:
+def _resume(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW, epoch: int) -> int:
+    """The steps of this epoch that are done."""
     if not (folder / CHECKPOINT).exists():
         return 0
     stored = load_file(folder / CHECKPOINT)
@@ -151,10 +165,15 @@ def _resume(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW) -> i
             _, number, name = key.split(".")
             state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return int(stored["step"])
+    return int(stored["step"]) if int(stored["epoch"]) == epoch else 0
 
 
 def weights(folder: Path) -> dict[str, Any]:
     """Of the last checkpoint."""
     stored = load_file(folder / CHECKPOINT)
     return {key.removeprefix("reader."): value for key, value in stored.items() if key.startswith("reader.")}
+
+
+def epochs_begun(folder: Path) -> int:
+    """Those of which the last checkpoint holds steps."""
+    return int(load_file(folder / CHECKPOINT)["epoch"]) + 1 if (folder / CHECKPOINT).exists() else 0

@@ -95,9 +95,9 @@ def is_kept_apart(one: Asked) -> bool:
     return one.source == "squadshifts_new_wiki" and is_validation(one.title)
 
 
-def training_examples(data: Path) -> list[Example]:
-    """All of them, shuffled, the same at each call."""
-    chance = random.Random(SEED)
+def training_examples(data: Path, *, epoch: int) -> list[Example]:
+    """All of one epoch, shuffled, the same at each call. Each epoch draws windows and negatives of its own."""
+    chance = random.Random(SEED + epoch)
     examples = [example for ingredient in READING for example in _reading(data / ingredient.file, ingredient, chance)]
     for file, part in STATEMENTS.items():
         examples += _statements(data / file, part, chance)

@@ -27,7 +27,7 @@ def passage(text: str) -> ReadingPassage:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model of the right shape that was never trained."""
     import torch
-    from transformers import BertConfig, BertForQuestionAnswering, BertTokenizerFast
+    from transformers import BertConfig, BertForQuestionAnswering, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("reader") / "untrained"
     torch.manual_seed(3)
@@ -35,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, initializer_range=0.2
     )
     BertForQuestionAnswering(config).save_pretrained(folder)
-    BertTokenizerFast(tokenizer_file=str(DEFAULT_MODEL / TOKENIZER)).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_file=str(DEFAULT_MODEL / TOKENIZER)).save_pretrained(folder)  # type: ignore[no-untyped-call]
     return folder
 
 
