@@ -141,18 +141,27 @@ class _Unit:
     section: int
     is_heading: bool
     page: int | None
+    record: int | None
+    """Of those that are passages of their own, the one that it stands in."""
 
 
 def _units(document: LoadedDocument, sections: Sequence[_Section], tokenizer: Tokenizer, limit: int) -> list[_Unit]:
     """In order; each costs at most `limit`."""
     page_starts = [page.start for page in document.pages or ()]
+    record_starts = [record.start for record in document.records]
     units: list[_Unit] = []
     for section, is_heading, span, tokens in _pieces(document.text, sections, tokenizer, limit):
         gap = span.start - units[-1].end if units else 0
         cost = max(1, tokens, (span.end - span.start + gap) // _CHARACTERS_PER_TOKEN)
         page = max(1, bisect_right(page_starts, span.start)) if page_starts else None
-        units.append(_Unit(span.start, span.end, min(cost, limit), section, is_heading, page))
+        record = _record_at(document, record_starts, span.start)
+        units.append(_Unit(span.start, span.end, min(cost, limit), section, is_heading, page, record))
     return units
+
+
+def _record_at(document: LoadedDocument, starts: Sequence[int], at: int) -> int | None:
+    number = bisect_right(starts, at) - 1
+    return number if number >= 0 and at < document.records[number].end else None
 
 
 def _pieces(
@@ -276,9 +285,10 @@ def _section_of(run: Sequence[_Unit]) -> int:
 
 
 def _stands_apart(unit: _Unit, run: Sequence[_Unit], sections: Sequence[_Section], rooms: Sequence[int]) -> bool:
-    """Whether a page, or a section that is long enough, ends before the unit."""
+    """Whether a page, a record, or a section that is long enough, ends before the unit."""
     room = rooms[unit.section]
-    if unit.page != run[0].page or unit.start - run[-1].end > room * _CHARACTERS_PER_TOKEN:
+    is_another_record = unit.record != run[-1].record and not all(one.is_heading for one in run)
+    if unit.page != run[0].page or is_another_record or unit.start - run[-1].end > room * _CHARACTERS_PER_TOKEN:
         return True
     if unit.section == run[-1].section:
         return False

@@ -57,7 +57,14 @@ class LoadedDocument:
     title: str | None = None
     headings: tuple[Heading, ...] = ()
     pages: tuple[Span, ...] | None = None
+    records: tuple[Span, ...] = ()
+    """Rows of a sheet, lines of JSON: in order, disjoint, and no passage holds text of two."""
+    metadata: Metadata = field(default_factory=dict)
+    """What the document says of itself."""
+    media_type: str | None = None
+    """What the content was found to be; None where it is what the source says."""
     warnings: tuple[str, ...] = ()
+    """What was not read, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

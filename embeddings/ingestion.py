@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from embeddings.chunking import chunk, encoded_text, title_of
 from embeddings.domain import Chunk, Heading, LoadedDocument, Source, Span
@@ -52,7 +52,10 @@ def passage_id(collection: str, document_id: str, version: int, span: Span) -> s
 def structure_of(loaded: LoadedDocument) -> str:
     headings = [(one.span.start, one.span.end, one.level, one.text) for one in loaded.headings]
     pages = None if loaded.pages is None else [(page.start, page.end) for page in loaded.pages]
-    return json.dumps({"headings": headings, "pages": pages}, ensure_ascii=False)
+    structure: dict[str, object] = {"headings": headings, "pages": pages}
+    if loaded.records:
+        structure["records"] = [(record.start, record.end) for record in loaded.records]
+    return json.dumps(structure, ensure_ascii=False)
 
 
 def restore(text: str, structure: str) -> LoadedDocument:
@@ -63,6 +66,7 @@ def restore(text: str, structure: str) -> LoadedDocument:
         text=text,
         headings=tuple(Heading(Span(start, end), level, heading) for start, end, level, heading in stored["headings"]),
         pages=None if pages is None else tuple(Span(*page) for page in pages),
+        records=tuple(Span(*record) for record in stored.get("records", ())),
     )
 
 
@@ -79,7 +83,7 @@ class Ingestion:
         title = title_of(loaded, source.title)
         structure = structure_of(loaded)
         return PreparedDocument(
-            source=source,
+            source=_described(source, loaded),
             source_sha=hashlib.sha256(source.content).digest(),
             loaded=loaded,
             title=title,
@@ -91,6 +95,12 @@ class Ingestion:
 
     def cut(self, loaded: LoadedDocument, title: str | None) -> tuple[PreparedPassage, ...]:
         return tuple(map(_prepared, chunk(loaded, self._tokenizer, title=title)))
+
+
+def _described(source: Source, loaded: LoadedDocument) -> Source:
+    """With the type that was found, and what the document says of itself where its sender says nothing."""
+    metadata = {**loaded.metadata, **source.metadata}
+    return replace(source, media_type=loaded.media_type or source.media_type, metadata=metadata)
 
 
 def _prepared(chunk: Chunk) -> PreparedPassage:

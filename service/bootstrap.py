@@ -14,7 +14,7 @@ from embeddings.indexes.tantivy import TantivyIndexes
 from embeddings.ingestion import Ingestion
 from embeddings.inspection import Finding, inspect
 from embeddings.library import Library
-from embeddings.loaders.formats import text_formats
+from embeddings.loaders.formats import all_formats
 from embeddings.ports import Encoder
 from service.answering.answering import Answering
 from service.answering.calibration import CalibratedReader, Calibration, UnsoundCalibration
@@ -90,7 +90,7 @@ def own_calibration(reader: Reader, encoder: Encoder, settings: Settings) -> Cal
 def parts(encoder: Encoder) -> Parts:
     return Parts(
         encoder=encoder,
-        ingestion=Ingestion(text_formats(), encoder.tokenizer),
+        ingestion=Ingestion(all_formats(), encoder.tokenizer),
         vectors=FlatIndexes(),
         words=TantivyIndexes(),
     )

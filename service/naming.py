@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+_OFFICE = "application/vnd.openxmlformats-officedocument"
 MEDIA_TYPES: Mapping[str, str] = {
     ".txt": "text/plain",
     ".text": "text/plain",
@@ -16,8 +17,24 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".html": "text/html",
     ".htm": "text/html",
     ".xhtml": "application/xhtml+xml",
+    ".pdf": "application/pdf",
+    ".docx": f"{_OFFICE}.wordprocessingml.document",
+    ".pptx": f"{_OFFICE}.presentationml.presentation",
+    ".xlsx": f"{_OFFICE}.spreadsheetml.sheet",
+    ".xlsm": "application/vnd.ms-excel.sheet.macroenabled.12",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".rst": "text/x-rst",
+    ".epub": "application/epub+zip",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+    ".eml": "message/rfc822",
 }
 """Types by the ending of a file's name."""
+
+READABLE_TYPES = frozenset(
+    {*MEDIA_TYPES.values(), "text/x-markdown", "text/restructuredtext", "application/jsonl", "application/x-jsonlines"}
+)
 
 _DOCUMENT_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,200}")
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9._~-]+")
@@ -35,13 +52,15 @@ def document_id_of(name: str) -> str:
 
 
 def media_type_of_file(name: str, content: bytes) -> str | None:
-    """By the ending of the name, else by how the content begins; None for what is no text."""
+    """By the ending of the name, else by how the content begins; None for what is no document."""
     by_name = MEDIA_TYPES.get(PurePosixPath(name).suffix.lower())
     if by_name is not None:
         return by_name
     beginning = content[:_LOOKED_AT_BYTES]
     if _HTML.match(beginning):
         return "text/html"
+    if beginning.startswith(b"%PDF-"):
+        return MEDIA_TYPES[".pdf"]
     return None if b"\0" in beginning else "text/plain"
 
 

@@ -1,46 +1,69 @@
-"""All formats as one loader: the media type says which."""
+"""All formats as one loader: what the content is says which."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from embeddings.domain import LoadedDocument, Source
-from embeddings.errors import UnsupportedMediaType
+from embeddings.errors import InvalidText, UnsupportedMediaType
+from embeddings.loaders.csv import CsvLoader
+from embeddings.loaders.detection import media_type_of
+from embeddings.loaders.docx import DocxLoader
+from embeddings.loaders.email import EmailLoader
+from embeddings.loaders.epub import EpubLoader
 from embeddings.loaders.html import HtmlLoader
+from embeddings.loaders.jsonl import JsonLinesLoader
 from embeddings.loaders.markdown import MarkdownLoader
+from embeddings.loaders.pdf import PdfLoader
 from embeddings.loaders.plain import PlainLoader
+from embeddings.loaders.pptx import PptxLoader
+from embeddings.loaders.rst import RstLoader
+from embeddings.loaders.xlsx import XlsxLoader
+from embeddings.parsing import ParsingProcesses
 from embeddings.ports import Loader
-
-_UNKNOWN = ("", "application/octet-stream")
-_HTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!--[^>]*>\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
 class Formats:
-    """Hands a source to the loader for its media type; a source without one is read as HTML or as plain text."""
+    """Hands a source to the loader for what its content is, else for its media type, and tells which it was."""
 
     def __init__(self, loaders: Sequence[Loader]) -> None:
         self._by_type = {media_type: loader for loader in loaders for media_type in loader.media_types}
         self.media_types = tuple(self._by_type)
 
     def load(self, source: Source) -> LoadedDocument:
-        if source.media_type in _UNKNOWN:
-            source = replace(source, media_type=sniffed(source.content))
-        loader = self._by_type.get(source.media_type)
+        if not source.content:
+            raise InvalidText("The document is empty.", field="/text")
+        media_type = media_type_of(source.content, source.media_type)
+        loader = self._by_type.get(media_type)
         if loader is None:
-            readable = ", ".join(self.media_types)
             raise UnsupportedMediaType(
-                f"No loader reads {source.media_type}; send one of {readable}.", field="/media_type"
+                f"No loader reads {media_type}; send one of {', '.join(self.media_types)}.", field="/media_type"
             )
-        return loader.load(source)
+        loaded = loader.load(replace(source, media_type=media_type))
+        return loaded if media_type == source.media_type else replace(loaded, media_type=media_type)
 
 
-def sniffed(content: bytes) -> str:
-    """The media type that content without one most likely has."""
-    return "text/html" if _HTML_START.match(content[:1024]) else "text/plain"
+def file_loaders() -> tuple[Loader, ...]:
+    """Of all that a third party's parser reads."""
+    return (
+        HtmlLoader(),
+        PdfLoader(),
+        DocxLoader(),
+        PptxLoader(),
+        XlsxLoader(),
+        CsvLoader(),
+        RstLoader(),
+        EpubLoader(),
+        JsonLinesLoader(),
+        EmailLoader(),
+    )
 
 
-def text_formats() -> Formats:
-    """Plain text, Markdown and HTML."""
-    return Formats((PlainLoader(), MarkdownLoader(), HtmlLoader()))
+def file_formats() -> Formats:
+    return Formats(file_loaders())
+
+
+def all_formats() -> Formats:
+    """Plain text and Markdown are read here, everything else in processes of their own."""
+    return Formats((PlainLoader(), MarkdownLoader(), ParsingProcesses(__package__, file_formats().media_types)))

@@ -1,4 +1,4 @@
-"""HTML, as it reads when rendered."""
+"""HTML, as it reads when rendered, without what frames the content of a page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ _SELF_CLOSED = re.compile(rf"<(?!(?:{_VOID})[\s/])([a-zA-Z][\w:.-]{{0,40}})([^<>
 
 
 class HtmlLoader:
-    """Reads HTML and XHTML, however broken."""
+    """Reads HTML and XHTML, however broken; all that can be seen where `whole`."""
 
     media_types: tuple[str, ...] = ("text/html", _XHTML)
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._whole = whole
 
     def load(self, source: Source) -> LoadedDocument:
         html, warnings = decoded(source, inner_charset=_named_charset(source.content))
         if source.media_type == _XHTML:
             html = _SELF_CLOSED.sub(r"<\1\2></\1>", html)
-        return render(html, warnings=warnings)
+        return render(html, warnings=warnings, content_only=not self._whole)
 
 
 def _named_charset(content: bytes) -> str | None:

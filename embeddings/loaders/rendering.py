@@ -10,6 +10,7 @@ from typing import Any, cast
 from lxml import etree
 
 from embeddings.domain import Heading, LoadedDocument, Span
+from embeddings.loaders.boilerplate import content_flags
 from embeddings.loaders.decoding import require_readable
 from embeddings.text import canonical
 
@@ -45,6 +46,15 @@ _UNSEEN = frozenset(
     ]
 )
 _MEDIA = frozenset(["audio", "canvas", "embed", "iframe", "img", "object", "svg", "video"])
+_FRAMES = frozenset(["aside", "dialog", "footer", "header", "menu", "nav", "search"])
+_FRAME_ROLES = frozenset(["banner", "complementary", "contentinfo", "dialog", "navigation", "search"])
+_FRAME_NAME = re.compile(
+    r"(?:^|[\s_-])(?:breadcrumbs?|consent|cookies?|footer|gdpr|menu|menubar|nav|navbar|navigation|share|sharing|sidebar|"
+    r"social|toc|toolbar)(?:$|[\s_-])",
+    re.IGNORECASE,
+)
+_DEEPEST_PAGE, _LARGEST_PAGE = 200, 100_000
+"""Levels and elements of a page whose content is looked for."""
 _UNSEEN_STYLE = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _SPACE = re.compile(r"[ \t\n\r\f\u00a0]+")
@@ -53,11 +63,14 @@ _DEEPEST_ROW = 4
 _DEEPEST_INDENTATION = 8
 
 
-def render(html: str, *, title: str | None = None, warnings: tuple[str, ...] = ()) -> LoadedDocument:
+def render(
+    html: str, *, title: str | None = None, warnings: tuple[str, ...] = (), content_only: bool = False
+) -> LoadedDocument:
     """The document that HTML shows: paragraphs between blank lines, list items with marks, a table row a line.
 
     Its title is the given one, else its `title` element, else its first heading of level 1. Images and other embedded
-    media are not read; a warning counts them. Raises InvalidText where nothing is to be seen.
+    media are not read; a warning counts them. With `content_only` a page's menus, notices and footers stay out.
+    Raises InvalidText where nothing is to be seen.
     """
     page = _Page()
     parser = etree.HTMLParser(target=cast(Any, page), huge_tree=True)
@@ -65,7 +78,7 @@ def render(html: str, *, title: str | None = None, warnings: tuple[str, ...] = (
     for start in range(0, len(html), _FED_AT_ONCE):
         parser.feed(html[start : start + _FED_AT_ONCE])
     parser.close()
-    text, headings = _laid_out(page.blocks)
+    text, headings = _laid_out(_content(page, html) if content_only else page.blocks)
     require_readable(text)
     main_heading = next((heading.text for heading in headings if heading.level == 1), None)
     if page.media:
@@ -82,6 +95,17 @@ class _Block:
     """Of a heading; 0 for other text."""
     group: int = 0
     """The list or table of an item or row: no blank line parts those of the same one; 0 for other text."""
+    is_framed: bool = False
+    """Whether the page marks it as a menu, a notice, a header or a footer."""
+
+
+def _content(page: _Page, html: str) -> list[_Block]:
+    blocks = page.blocks
+    framed = [block.is_framed for block in blocks]
+    if not any(framed) or page.deepest > _DEEPEST_PAGE or page.elements > _LARGEST_PAGE:
+        return blocks
+    flags = content_flags(html, [block.text for block in blocks], framed=framed)
+    return [block for block, is_content in zip(blocks, flags, strict=True) if is_content or block.level == 1]
 
 
 def _laid_out(blocks: list[_Block]) -> tuple[str, list[Heading]]:
@@ -105,7 +129,8 @@ class _Page:
 
     def __init__(self) -> None:
         self.blocks: list[_Block] = []
-        self.media = 0
+        self.media = self.elements = self.deepest = 0
+        self._depth = self._framed = 0
         self._title: list[str] = []
         self._in_title = False
         self._words: list[str] = []
@@ -128,11 +153,16 @@ class _Page:
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag in _MEDIA and not self._unseen:
             self.media += 1
+        self.elements += 1
+        self._depth += 1
+        self.deepest = max(self.deepest, self._depth)
         if self._unseen or tag in _UNSEEN or _is_hidden(attributes):
             self._unseen += 1
             return
         if tag in _BLOCKS:
             self._end_block()
+        if self._framed or _is_frame(tag, attributes):
+            self._framed += 1
         if tag in _GROUPS:
             self._group += not self._groups_open
             self._groups_open += 1
@@ -159,11 +189,13 @@ class _Page:
                 self._level = _HEADINGS.get(tag, self._level)
 
     def end(self, tag: str) -> None:
+        self._depth -= 1
         if self._unseen:
             self._unseen -= 1
             return
         if tag in _BLOCKS:
             self._end_block()
+        self._framed -= self._framed > 0
         self._groups_open -= tag in _GROUPS
         match tag:
             case "title":
@@ -208,7 +240,8 @@ class _Page:
         if self._level or self._rows:
             text = " ".join(text.split("\n"))
         if text and not text.isspace():
-            self._emit(_Block(f"{self._item or ''}{text}", self._level, 0 if self._item is None else self._group))
+            group = 0 if self._item is None else self._group
+            self._emit(_Block(f"{self._item or ''}{text}", self._level, group, self._framed > 0))
             self._item = None
 
     def _emit(self, *blocks: _Block) -> None:
@@ -234,12 +267,22 @@ def _row(cells: list[list[_Block]], group: int) -> list[_Block]:
     blocks = [block for cell in cells for block in cell]
     texts = [" ".join(" ".join(block.text.split()) for block in cell) for cell in cells]
     is_layout = len(cells) == 1 or sum(map(len, texts)) > _LONGEST_ROW or any(block.level for block in blocks)
-    return blocks if is_layout or not blocks else [_Block(" | ".join(texts).strip(), group=group)]
+    return (
+        blocks
+        if is_layout or not blocks
+        else [_Block(" | ".join(texts).strip(), group=group, is_framed=blocks[0].is_framed)]
+    )
 
 
 def _shown(text: str) -> str:
     """One line as a browser shows it, but for no-break spaces, which become plain ones as when copied from a page."""
     return _SPACE.sub(" ", canonical(_INVISIBLE.sub("", text))).strip()
+
+
+def _is_frame(tag: str, attributes: Mapping[str, str]) -> bool:
+    named = f"{attributes.get('class', '')[:200]} {attributes.get('id', '')[:200]}"
+    is_part = tag in _FRAMES or attributes.get("role", "") in _FRAME_ROLES
+    return is_part or (tag not in ("html", "body") and bool(_FRAME_NAME.search(named)))
 
 
 def _is_hidden(attributes: Mapping[str, str]) -> bool:

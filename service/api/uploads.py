@@ -19,11 +19,12 @@ from service.api.routing import media_type_of, unsupported
 from service.api.schemas.fields import MetadataField
 from service.api.schemas.requests import DocumentBody, DocumentsBody, NewDocumentBody
 from service.jobs import Upload
-from service.naming import MEDIA_TYPES, document_id_of, short_hash
+from service.naming import MEDIA_TYPES, READABLE_TYPES, document_id_of, short_hash
 
 _UNKNOWN = frozenset({"", "application/octet-stream"})
 """Types that tell nothing: the engine looks at the content."""
-_READABLE = frozenset({*MEDIA_TYPES.values(), *_UNKNOWN})
+_READABLE = READABLE_TYPES | _UNKNOWN
+_KINDS = "plain text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, CSV, TSV, reStructuredText, EPUB, lines of JSON or e-mail"
 Checked = TypeVar("Checked")
 _METADATA = TypeAdapter[Metadata](MetadataField)
 _DOCUMENT = TypeAdapter(DocumentBody)
@@ -48,7 +49,7 @@ async def source_of_request(request: Request, *, title: str | None, uri: str | N
     if media_type == "application/json":
         return source_of_json(_checked(_DOCUMENT, parse_json(body), "body"))
     if media_type not in _READABLE:
-        raise unsupported("Send JSON, text/plain, text/markdown or text/html.")
+        raise unsupported(f"Send JSON, or a document of one of these kinds with its own type: {_KINDS}.")
     metadata = _metadata_header(request)
     return Source(
         content=body, media_type=media_type, charset=_charset(request), title=title, uri=uri, metadata=metadata
@@ -68,9 +69,9 @@ def _upload_of_json(body: NewDocumentBody) -> Upload:
 def upload_of_file(*, name: str, media_type: str, content: bytes) -> Upload:
     """A file of a form: its name makes the id and, where the part tells no usable type, the type."""
     by_name = MEDIA_TYPES.get(PurePosixPath(name).suffix.lower(), media_type)
-    known = media_type if media_type in MEDIA_TYPES.values() else by_name
+    known = media_type if media_type in READABLE_TYPES else by_name
     if known not in _READABLE:
-        raise unsupported("Each file must be text, Markdown or HTML, by its type or the ending of its name.")
+        raise unsupported(f"Each file must be {_KINDS}, by its type or the ending of its name.")
     return Upload(document_id=document_id_of(name), source=Source(content=content, media_type=known))
 
 

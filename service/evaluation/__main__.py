@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from service.bootstrap import Engine
-from service.evaluation import alone, rankings, reading, removal, seed_answers
+from service.evaluation import alone, pages, rankings, reading, removal, seed_answers
 from service.evaluation.asking import open_engine
 from service.evaluation.circumstances import circumstances
 from service.evaluation.datasets import (
@@ -33,6 +33,7 @@ TITLES = {
     "reading": "Reading whole articles",
     "reader": "The reader alone, with the paragraph given",
     "removal": "Each part removed in turn",
+    "pdf": "Questions on PDF files",
 }
 
 
@@ -72,6 +73,8 @@ def _measure(part: str, engine: Engine, options: argparse.Namespace) -> str:
         names, most = (JUDGED[:1], 10) if options.quick else (JUDGED, None)
         judged = (judged_collection(options.data, name) for name in names)
         return rankings.report([rankings.score_collection(engine, one, most=most) for one in judged])
+    if part == "pdf":
+        return pages.measure(engine, options.data / "pdf", quick=options.quick)
     if part == "reader":
         return alone.report(list(_read_alone(engine, options)))
     if part == "removal":

@@ -16,7 +16,13 @@ const REASONS = {
   low_confidence: "I looked, but these documents don’t seem to answer this. Here is what comes closest.",
   unsupported_language: "The question and the documents are in languages that I can’t bring together yet.",
 };
-const KINDS = { "text/plain": "text", "text/markdown": "Markdown", "text/html": "HTML" };
+const OFFICE = "application/vnd.openxmlformats-officedocument.";
+const KINDS = {
+  "text/plain": "text", "text/markdown": "Markdown", "text/html": "HTML", "application/pdf": "PDF", "text/csv": "CSV",
+  "text/tab-separated-values": "TSV", "text/x-rst": "reStructuredText", "application/epub+zip": "EPUB",
+  "application/x-ndjson": "JSON lines", "message/rfc822": "e-mail", [`${OFFICE}wordprocessingml.document`]: "Word",
+  [`${OFFICE}presentationml.presentation`]: "PowerPoint", [`${OFFICE}spreadsheetml.sheet`]: "Excel",
+};
 const EXAMPLES = {
   "000_3757811314cd9546.txt": "What do the technological transformation projects in Longhu cost in total?",
   "001_ada726a98d9a6ca7.txt": "How many provincial, municipal and county level complexes has the province built?",
@@ -268,7 +274,13 @@ function documentItem(record) {
 
 // Adding files
 
-const TYPES = { txt: "text/plain", text: "text/plain", md: "text/markdown", markdown: "text/markdown", html: "text/html", htm: "text/html" };
+const TYPES = {
+  txt: "text/plain", text: "text/plain", md: "text/markdown", markdown: "text/markdown", html: "text/html", htm: "text/html",
+  xhtml: "application/xhtml+xml", pdf: "application/pdf", docx: `${OFFICE}wordprocessingml.document`,
+  pptx: `${OFFICE}presentationml.presentation`, xlsx: `${OFFICE}spreadsheetml.sheet`, xlsm: `${OFFICE}spreadsheetml.sheet`,
+  csv: "text/csv", tsv: "text/tab-separated-values", rst: "text/x-rst", epub: "application/epub+zip",
+  jsonl: "application/x-ndjson", ndjson: "application/x-ndjson", eml: "message/rfc822",
+};
 
 function documentId(name) {
   if (/^[A-Za-z0-9._~-]{1,200}$/.test(name) && !/^\.{1,2}$/.test(name)) return name;

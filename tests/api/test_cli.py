@@ -100,7 +100,8 @@ def test_the_doctor_finds_a_fresh_store_well(loccit: Loccit) -> None:
         ("a.MD", b"", "text/markdown"),
         ("a", b"  <!DOCTYPE html><p>", "text/html"),
         ("a", b"words", "text/plain"),
-        ("a.pdf", b"%PDF-1.7\0", None),
+        ("a", b"%PDF-1.7\0", "application/pdf"),
+        ("a.bin", b"\x7fELF\0", None),
     ],
 )
 def test_the_type_of_a_file_is_told_by_its_name_or_content(name: str, content: bytes, expected: str | None) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from embeddings.domain import LoadedDocument, Source
 from embeddings.errors import InvalidText, UnsupportedMediaType
-from embeddings.loaders.formats import text_formats
+from embeddings.loaders.formats import Formats
 from embeddings.loaders.html import HtmlLoader
 from embeddings.loaders.markdown import MarkdownLoader
 from embeddings.loaders.plain import PlainLoader
@@ -249,12 +249,12 @@ def test_markdown_that_is_nested_too_deeply_is_read_as_plain_text() -> None:
 )
 def test_the_media_type_says_who_reads(media_type: str, content: str, text: str) -> None:
     source = Source(content=content.encode(), media_type=media_type)
-    assert text_formats().load(source).text == text
+    assert Formats(LOADERS).load(source).text == text
 
 
 def test_a_type_that_nobody_reads_is_refused_with_those_that_are_read() -> None:
     with pytest.raises(UnsupportedMediaType, match="text/plain, text/markdown"):
-        text_formats().load(Source(content=b"%PDF-1.7", media_type="application/pdf"))
+        Formats(LOADERS).load(Source(content=b"%PDF-1.7", media_type="application/pdf"))
 
 
 HOSTILE = {
@@ -283,3 +283,32 @@ def test_hostile_markup_is_read_soon(loader: Loader, content: str) -> None:
     started = time.process_time()
     assert load(loader, content).text
     assert time.process_time() - started < 5
+
+
+FRONT_MATTER = """---
+title: 'Bread: a history'
+date: 2024-05-01
+ms.date: 05/31/2018
+author:
+  - Ann Otter
+  - "Bo Tern"
+tags: [rye, "sour, dough"]
+description: >
+  folded
+nested:
+  title: not this
+bomb: &a [x, *a]
+---
+Text
+"""
+
+
+def test_front_matter_describes_the_document() -> None:
+    document = markdown(FRONT_MATTER)
+    assert (document.text, document.title) == ("Text", "Bread: a history")
+    assert document.metadata == {
+        "created_at": "2024-05-01",
+        "updated_at": "2018-05-31",
+        "author": "Ann Otter, Bo Tern",
+        "tags": ("rye", "sour, dough"),
+    }

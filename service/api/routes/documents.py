@@ -28,20 +28,22 @@ from service.api.schemas.responses import (
 )
 from service.api.uploads import digest_of, source_of_request, upload_of_file, uploads_of_json
 from service.jobs import Upload
+from service.naming import READABLE_TYPES
 
 routes = router(DocumentRoute, tag="Documents")
 
 _WAITED_BYTES = 1_000_000
 _MAX_FILES = 1000
 _TEXT = {"schema": {"type": "string"}}
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENT_CONTENT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": DocumentBody.model_json_schema()},
-            "text/plain": _TEXT,
-            "text/markdown": _TEXT,
-            "text/html": _TEXT,
+            **{
+                media_type: _TEXT if media_type.startswith("text/") else _BYTES for media_type in sorted(READABLE_TYPES)
+            },
         },
     }
 }

@@ -1,0 +1,212 @@
+"""Reads hostile files at arm's length: in another process, with little memory and time, and no network.
+
+Both ends speak frames: eight bytes of length, then that many bytes. A request is a frame of JSON and one of content, an
+answer one of JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from embeddings.domain import Heading, LoadedDocument, Source, Span
+from embeddings.errors import InvalidInput, InvalidText, TooLarge, UnsupportedMediaType
+from embeddings.text import canonical
+
+_LENGTH = struct.Struct(">Q")
+_LONGEST_ANSWER = 256 << 20
+_DOCUMENTS_EACH = 500
+"""After so many a worker is replaced, so that what its libraries do not free is freed."""
+_REFUSALS = {one.__name__: one for one in (InvalidInput, InvalidText, TooLarge, UnsupportedMediaType)}
+_GAVE_UP = (
+    "The file could not be read within the limits of time and memory; it is damaged or too complex. Send it in parts."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one document may use."""
+
+    memory_bytes: int = 1 << 30
+    processor_seconds: int = 60
+    seconds: float = 120.0
+    open_files: int = 64
+
+
+class ParsingProcesses:
+    """A loader whose work is done by `python -m MODULE`, which answers with `serve`.
+
+    There are at most `most` processes, begun when needed; one stays for the next document. Safe to call from many
+    threads. Raises what the loaders there raise, and InvalidText where they crash, hang or use too much.
+    """
+
+    def __init__(self, module: str, media_types: Sequence[str], *, most: int = 2, limits: Limits | None = None) -> None:
+        self.media_types = tuple(media_types)
+        self._module = module
+        self._limits = limits or Limits()
+        self._free = threading.BoundedSemaphore(most)
+        self._idle: list[_Worker] = []
+        weakref.finalize(self, _end_all, self._idle)
+
+    def load(self, source: Source) -> LoadedDocument:
+        with self._free:
+            worker = self._taken()
+            try:
+                answer = worker.ask(source, seconds=self._limits.seconds)
+            except (OSError, EOFError, ValueError) as error:
+                worker.end()
+                raise InvalidText(_GAVE_UP, field="/text") from error
+            except BaseException:
+                worker.end()
+                raise
+            if worker.asked >= _DOCUMENTS_EACH or self._idle:
+                worker.end()
+            else:
+                self._idle.append(worker)
+        return _loaded(answer)
+
+    def _taken(self) -> _Worker:
+        while True:
+            try:
+                worker = self._idle.pop()
+            except IndexError:
+                return _Worker(self._module, self._limits)
+            if worker.is_alive:
+                return worker
+            worker.end()
+
+
+def _end_all(workers: list[_Worker]) -> None:
+    while workers:
+        workers.pop().end()
+
+
+class _Worker:
+    def __init__(self, module: str, limits: Limits) -> None:
+        self.asked = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-B", "-m", module, json.dumps(asdict(limits))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PYTHONPATH": ":".join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"},
+            close_fds=True,
+            start_new_session=True,
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, source: Source, *, seconds: float) -> dict[str, Any]:
+        """Raises OSError or EOFError where the process ends before it has answered."""
+        self.asked += 1
+        request, answer = self._process.stdin, self._process.stdout
+        if request is None or answer is None:
+            raise EOFError
+        with _deadline(self._process, seconds):
+            described = {"media_type": source.media_type, "charset": source.charset}
+            write_frame(request, json.dumps(described).encode())
+            write_frame(request, source.content)
+            return dict(json.loads(read_frame(answer)))
+
+    def end(self) -> None:
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def _deadline(process: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def write_frame(stream: IO[bytes], content: bytes) -> None:
+    stream.write(_LENGTH.pack(len(content)))
+    stream.write(content)
+    stream.flush()
+
+
+def read_frame(stream: IO[bytes], *, longest: int = _LONGEST_ANSWER) -> bytes:
+    """Raises EOFError where the stream ends before the frame does."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        raise EOFError
+    (length,) = _LENGTH.unpack(head)
+    if length > longest:
+        raise EOFError
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    return content
+
+
+def answer_of(loaded: LoadedDocument) -> bytes:
+    told = {
+        "text": loaded.text,
+        "title": loaded.title,
+        "headings": [(one.span.start, one.span.end, one.level, one.text) for one in loaded.headings],
+        "pages": None if loaded.pages is None else [(one.start, one.end) for one in loaded.pages],
+        "records": [(one.start, one.end) for one in loaded.records],
+        "metadata": dict(loaded.metadata),
+        "media_type": loaded.media_type,
+        "warnings": loaded.warnings,
+    }
+    return json.dumps({"loaded": told}, ensure_ascii=False).encode()
+
+
+def refusal_of(error: InvalidInput) -> bytes:
+    kind = next((name for name in _REFUSALS if type(error).__name__ == name), InvalidText.__name__)
+    return json.dumps({"refused": [kind, str(error), error.field]}).encode()
+
+
+def _loaded(answer: dict[str, Any]) -> LoadedDocument:
+    """Believes nothing of a process that has read a hostile file. Raises what it refused with, or InvalidText."""
+    if "refused" in answer:
+        kind, message, field = answer["refused"]
+        raise _REFUSALS.get(str(kind), InvalidText)(str(message), field=None if field is None else str(field))
+    told = answer["loaded"]
+    text = str(told["text"])
+    if canonical(text) != text:
+        raise InvalidText(_GAVE_UP, field="/text")
+    pages = None if told["pages"] is None else _spans(told["pages"], len(text))
+    return LoadedDocument(
+        text=text,
+        title=None if told["title"] is None else canonical(str(told["title"])),
+        headings=tuple(
+            Heading(_spans([(start, end)], len(text))[0], int(level), str(heading))
+            for start, end, level, heading in told["headings"]
+        ),
+        pages=pages,
+        records=_spans(told["records"], len(text)),
+        metadata={
+            canonical(str(key)): tuple(map(str, value)) if isinstance(value, list) else value
+            for key, value in told["metadata"].items()
+        },
+        media_type=told["media_type"],
+        warnings=tuple(map(str, told["warnings"])),
+    )
+
+
+def _spans(pairs: Sequence[Sequence[int]], length: int) -> tuple[Span, ...]:
+    spans = tuple(Span(int(start), int(end)) for start, end in pairs)
+    if any(not 0 <= one.start <= one.end <= length for one in spans):
+        raise InvalidText(_GAVE_UP, field="/text")
+    return spans

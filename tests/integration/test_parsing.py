@@ -1,0 +1,178 @@
+"""Documents that are read in another process, with the real limits."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from embeddings.domain import Heading, LoadedDocument, Source, Span
+from embeddings.errors import InvalidText, LoccitError, TooLarge, UnsupportedMediaType
+from embeddings.loaders.formats import Formats, all_formats
+from embeddings.loaders.plain import PlainLoader
+from embeddings.parsing import Limits, ParsingProcesses
+
+MISBEHAVING = '''
+"""A loader that does what its document says."""
+import sys
+from embeddings.loaders import __main__ as confined
+from embeddings.loaders import formats
+
+class Misbehaving:
+    media_types = ("text/x-order",)
+
+    def load(self, source):
+        from embeddings.domain import LoadedDocument
+        order = source.content.decode()
+        try:
+            exec(order, found := {})
+        except Exception as error:
+            return LoadedDocument(text=f"{type(error).__name__}: {error}")
+        return LoadedDocument(text=str(found.get("said", "done")))
+
+formats.file_formats = Misbehaving
+if __name__ == "__main__":
+    confined.main()
+'''
+
+
+@pytest.fixture
+def ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParsingProcesses:
+    (tmp_path / "misbehaving.py").write_text(MISBEHAVING, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    limits = Limits(memory_bytes=512 << 20, processor_seconds=2, seconds=20.0)
+    return ParsingProcesses("misbehaving", ["text/x-order"], limits=limits)
+
+
+def do(processes: ParsingProcesses, order: str) -> str:
+    return processes.load(Source(content=order.encode(), media_type="text/x-order")).text
+
+
+@pytest.fixture(scope="module")
+def formats() -> Formats:
+    return all_formats()
+
+
+PAGE = b"<!doctype html><title>T</title><h1>One</h1><p>Zo\xc3\xab \xf0\x9f\x90\xa6 reads.</p>"
+
+
+def test_a_document_comes_back_as_it_was_read(formats: Formats) -> None:
+    assert formats.load(Source(content=PAGE, media_type="")) == LoadedDocument(
+        text="One\n\nZoë 🐦 reads.",
+        title="T",
+        headings=(Heading(Span(0, 3), 1, "One"),),
+        media_type="text/html",
+    )
+
+
+def test_plain_text_starts_no_process() -> None:
+    formats = Formats((PlainLoader(), ParsingProcesses("no_such_module", ["text/html"])))
+    assert formats.load(Source(content=b"as it is", media_type="text/plain")).text == "as it is"
+
+
+def test_one_process_stays_for_the_next_document(ordered: ParsingProcesses) -> None:
+    first = do(ordered, "import os; said = os.getpid()")
+    assert do(ordered, "import os; said = os.getpid()") == first
+    assert first != str(os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("content", "refusal"),
+    [
+        (b"%PDF-1.7 and no more", InvalidText),
+        (b"\x89PNG\r\n\x1a\n", UnsupportedMediaType),
+        (b"PK\3\4" + bytes(100), InvalidText),
+        (b"", InvalidText),
+    ],
+)
+def test_a_refusal_is_the_same_error_here(formats: Formats, content: bytes, refusal: type[LoccitError]) -> None:
+    with pytest.raises(refusal) as raised:
+        formats.load(Source(content=content, media_type=""))
+    assert str(raised.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "import os; os.kill(os.getpid(), 11)",
+        "import os; os._exit(0)",
+        "while True: pass",
+    ],
+    ids=["crash", "exit", "endless"],
+)
+def test_a_process_that_fails_refuses_its_document_and_the_next_is_read(ordered: ParsingProcesses, order: str) -> None:
+    with pytest.raises(InvalidText, match="limits"):
+        do(ordered, order)
+    assert do(ordered, "said = 'well'") == "well"
+
+
+def test_memory_is_bounded(ordered: ParsingProcesses) -> None:
+    assert do(ordered, "held = []\nwhile True: held.append(bytearray(50 << 20))").startswith("MemoryError")
+    assert do(ordered, "said = 'well'") == "well"
+
+
+def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "misbehaving.py").write_text(MISBEHAVING, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    hanging = ParsingProcesses("misbehaving", ["text/x-order"], limits=Limits(seconds=3.0))
+    started = time.monotonic()
+    with pytest.raises(InvalidText, match="limits"):
+        do(hanging, "import time; time.sleep(600)")
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import socket; socket.getaddrinfo('example.org', 80)",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+        "import os; os.fork()",
+    ],
+)
+def test_neither_network_nor_other_programs_are_in_reach(ordered: ParsingProcesses, order: str) -> None:
+    assert do(ordered, order).startswith("PermissionError")
+
+
+def test_no_file_can_be_written(ordered: ParsingProcesses, tmp_path: Path) -> None:
+    order = f"stream = open({str(tmp_path / 'written')!r}, 'wb', buffering=0); stream.write(b'x')"
+    assert do(ordered, order).startswith("OSError")
+
+
+def test_the_environment_holds_no_secrets(ordered: ParsingProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCCIT_KEY", "secret")
+    assert "secret" not in do(ordered, "import os; said = dict(os.environ)")
+
+
+def test_what_is_printed_goes_nowhere(ordered: ParsingProcesses) -> None:
+    assert do(ordered, "import os; print('x' * 100, flush=True); os.write(1, b'x'); said = 'well'") == "well"
+
+
+def test_a_text_that_is_not_canonical_is_not_believed(ordered: ParsingProcesses) -> None:
+    with pytest.raises(InvalidText):
+        do(ordered, "said = 'a\\rb'")
+
+
+def test_a_line_of_a_hundred_megabytes_is_refused_soon(formats: Formats) -> None:
+    started = time.process_time()
+    with pytest.raises((InvalidText, TooLarge)):
+        formats.load(Source(content=b"x" * 100_000_000, media_type="text/csv"))
+    assert time.process_time() - started < 5
+
+
+def test_many_threads_share_the_processes(formats: Formats) -> None:
+    texts: list[str] = []
+
+    def read(number: int) -> None:
+        texts.append(formats.load(Source(content=b"<p>page %d" % number, media_type="text/html")).text)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(texts) == [f"page {number}" for number in range(8)]
