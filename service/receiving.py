@@ -12,7 +12,7 @@ HEAD_SECONDS = 15.0
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn's own has neither limit: clients that drip a header now and then would hold their connections for ever."""
+    """uvicorn's own has neither limit: clients that drip a header now and then would hold connections for ever."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

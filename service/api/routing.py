@@ -133,7 +133,7 @@ class _InTime:
             with anyio.fail_after(self._deadline - anyio.current_time()):
                 message = await self._receive()
         except TimeoutError:
-            raise Problem(TOO_SLOW, "The body came too slowly; send it over a better connection, or in parts.") from None
+            raise Problem(TOO_SLOW, "The body came too slowly; send it in one go, or in parts.") from None
         self._deadline += len(message.get("body", b"")) / _SLOWEST_BYTES_PER_SECOND
         self._is_whole = not message.get("more_body", False)
         return message
