@@ -176,7 +176,8 @@ function sourceButton(cited, number, quote) {
 }
 
 function placeLine(cited) {
-  const rest = [...cited.headings, cited.page ? `page ${cited.page}` : null, `characters ${cited.start}–${cited.end}`];
+  const headings = cited.headings.filter((heading) => heading !== cited.title);
+  const rest = [...headings, cited.page ? `page ${cited.page}` : null, `characters ${cited.start}–${cited.end}`];
   return make("span", { class: "place quiet" }, make("span", { class: "title" }, cited.title ?? cited.document_id),
     ` · ${rest.filter(Boolean).join(" · ")}`);
 }
