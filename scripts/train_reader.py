@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="for checkpoints; a run is continued")
     parser.add_argument("--most", type=int, metavar="COUNT", help="of examples in an epoch (default: all)")
     parser.add_argument("--epochs", type=int, default=2, metavar="COUNT", help="(default: %(default)s)")
-    parser.add_argument("--compile", action="store_true", help="make the last checkpoint the reader that ships")
+    parser.add_argument(
+        "--compile", action="store_true", help="make the mean of the finished epochs the reader that ships"
+    )
     options = parser.parse_args()
     if options.compile:
         compile_checkpoint(options.data, options.work)
@@ -76,7 +78,7 @@ def compile_checkpoint(data: Path, work: Path) -> None:
     from service.training.mixture import samples
 
     reader = loop.new_reader(default_model())
-    reader.load_state_dict(loop.weights(work))
+    reader.load_state_dict(loop.average(work))
     fitted = SHIPPED / CONFIDENCE
     compile_reader(
         reader,

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from embeddings.domain import Span
 from embeddings.encoders.compiled import DEFAULT_MODEL, TOKENIZER
 from service.answering.readers.inputs import ReaderTokenizer
+from service.training import loop
 from service.training.examples import (
     Articles,
     Asked,
@@ -133,3 +137,14 @@ def test_token_spans_cover_the_words_of_an_answer() -> None:
 
     offsets = [one.offsets[token - one.first] for token in (first, last)]
     assert PARAGRAPH[offsets[0][0] : offsets[1][1]] == "Captain Ada Marsh"
+
+
+def test_what_ships_is_the_mean_of_the_finished_epochs(tmp_path: Path) -> None:
+    for epoch, weight in enumerate((1.0, 4.0)):
+        end = {"weight": torch.tensor([weight, 0.0]), "position": torch.tensor([7])}
+        save_file(end, tmp_path / loop.EPOCH.format(epoch))
+
+    mean = loop.average(tmp_path)
+
+    assert mean["weight"].tolist() == [2.5, 0.0]
+    assert mean["position"].tolist() == [7]
