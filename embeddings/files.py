@@ -8,13 +8,15 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from embeddings.errors import DiskFull, StoreCorrupt, StoreLocked, StoreReadOnly
 
 UNFINISHED = ".tmp"
+_OPEN_AT_ONCE = 64
+"""Files that are written side by side, each of them open."""
 
 
 @contextmanager
@@ -44,27 +46,51 @@ def sync_folder(folder: Path) -> None:
 
 def write_synced(path: Path, content: bytes | memoryview) -> None:
     """Write a new file that must not exist, and sync it; on failure nothing of it is left."""
+    _write_all_synced({path: content})
+
+
+def _write_all_synced(contents: Mapping[Path, bytes | memoryview]) -> None:
+    """All are written before the first is synced, so that the disk is waited for hardly longer than for one.
+
+    Every file stays open until it is synced: a sync tells of failures only those who had the file open.
+    """
+    with ExitStack() as opened:
+        try:
+            for descriptor in [opened.enter_context(_written(path, content)) for path, content in contents.items()]:
+                os.fsync(descriptor)
+        except OSError:
+            for path in contents:
+                path.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _written(path: Path, content: bytes | memoryview) -> Iterator[int]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            remaining = memoryview(content)
-            while remaining:
-                remaining = remaining[os.write(descriptor, remaining) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
+        remaining = memoryview(content)
+        while remaining:
+            remaining = remaining[os.write(descriptor, remaining) :]
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step: a reader sees the old file or the new one."""
-    unfinished = path.with_name(path.name + UNFINISHED)
-    unfinished.unlink(missing_ok=True)
-    write_synced(unfinished, content)
-    os.rename(unfinished, path)
-    sync_folder(path.parent)
+    replace_files({path: content})
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Each content at its path, in one step each."""
+    unfinished = {path.with_name(path.name + UNFINISHED): content for path, content in contents.items()}
+    for path in unfinished:
+        path.unlink(missing_ok=True)
+    _write_all_synced(unfinished)
+    for path, written in zip(contents, unfinished, strict=True):
+        os.rename(written, path)
+    for folder in dict.fromkeys(path.parent for path in contents):
+        sync_folder(folder)
 
 
 def make_folder(folder: Path) -> None:
@@ -113,15 +139,17 @@ class Originals:
         name = sha.hex()
         return self._folder / name[:2] / name
 
-    def add(self, content: bytes) -> bytes:
-        """Store durably; returns the SHA-256."""
-        sha = hashlib.sha256(content).digest()
-        path = self.path(sha)
+    def add(self, contents: Sequence[bytes]) -> list[bytes]:
+        """Store durably; returns the SHA-256 of each."""
+        shas = [hashlib.sha256(content).digest() for content in contents]
+        named = {self.path(sha): content for sha, content in zip(shas, contents, strict=True)}
         with self._adding, storage_errors():
-            make_folder(path.parent)
-            if not path.exists():
-                replace_file(path, content)
-        return sha
+            new = [(path, content) for path, content in named.items() if not path.exists()]
+            for folder in {path.parent for path, _ in new}:
+                make_folder(folder)
+            for first in range(0, len(new), _OPEN_AT_ONCE):
+                replace_files(dict(new[first : first + _OPEN_AT_ONCE]))
+        return shas
 
     def read(self, sha: bytes) -> bytes:
         """Raises StoreCorrupt where the bytes are gone or no longer match their name."""

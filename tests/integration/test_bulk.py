@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from embeddings.collection import Collection
+from embeddings.collection import GROUP, Collection
 from embeddings.domain import Vectors
 from embeddings.errors import InvalidText
 from embeddings.files import Originals
@@ -32,7 +32,7 @@ def test_receipts_come_in_order_each_when_its_document_can_be_found(collection: 
     receipts = collection.put_many((f"note-{number}", plain(note(number))) for number in range(30))
     for number, receipt in enumerate(receipts):
         assert (receipt.document_id, receipt.version, receipt.seq) == (f"note-{number}", 1, number + 1)
-        assert collection.seq == receipt.seq
+        assert collection.seq >= receipt.seq
         assert collection.text(receipt.document_id).text == note(number)
 
 
@@ -68,7 +68,7 @@ def test_the_same_bytes_from_many_threads_are_kept_once_and_whole(tmp_path: Path
     originals = Originals(tmp_path / "originals")
     contents = [bytes([number]) * 100_000 for number in range(8)] * 8
     with ThreadPoolExecutor(8) as pool:
-        shas = list(pool.map(originals.add, contents))
+        shas = [sha for added in pool.map(originals.add, [[one] for one in contents]) for sha in added]
     assert [originals.read(sha) for sha in shas] == contents
     assert sorted(originals.all()) == sorted(set(shas))
 
@@ -104,7 +104,7 @@ def test_every_receipt_holds_when_the_process_is_killed_among_many(tmp_path: Pat
     acknowledged = [line.strip() for line in receipts if line.endswith("\n")]
     assert acknowledged == [f"note-{number}" for number in range(len(acknowledged))]
     assert stored == {f"note-{number}": note(number) for number in range(len(stored))}
-    assert 0 <= len(stored) - len(acknowledged) <= 1
+    assert 0 <= len(stored) - len(acknowledged) <= GROUP
 
 
 @pytest.fixture
