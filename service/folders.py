@@ -91,7 +91,7 @@ class Choice:
         return folder not in self.never and not self._leaves_out(folder.name, relative)
 
     def missed(self, path: Path, relative: str) -> str | None:
-        """None where the file is taken; else the ending that it is left out for, empty where it is not wanted anyway."""
+        """None where the file is taken; else the ending that it is left out for, empty where it is unwanted anyway."""
         if self._leaves_out(path.name, relative):
             return ""
         if self.include:
