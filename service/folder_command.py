@@ -15,8 +15,9 @@ import httpx
 
 from embeddings.errors import StoreLocked
 from service.calling import Call, Refused, calling
+from service.digests import Digests
 from service.folders import Choice, Found, Patterns, find
-from service.ingesting import Digests, Ingesting, Outcome, Plan, planned, stored_documents
+from service.ingesting import Ingesting, Outcome, Plan, planned, stored_documents
 from service.progress import Display, in_words
 from service.settings import Settings
 
@@ -101,13 +102,15 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 
-def run(settings: Settings, request: Request, digests: Digests | None = None) -> Report:
+def run(settings: Settings, request: Request) -> Report:
     """Brings the collection into step once. Raises Refused, LoccitError, httpx.HTTPError."""
     begun = time.monotonic()
     found = _found(settings, request)
+    digests = Digests.of_folders(settings.data, (one.root for one in found.files))
     with calling(settings) as call:
-        plan = _plan(call, found, request, digests or Digests())
-        outcome, is_interrupted = _carried_out(call, plan, request)
+        plan = _plan(call, found, request, digests)
+        outcome, is_interrupted = _carried_out(call, plan, request, digests)
+    digests.save()
     return Report(
         request=request,
         plan=plan,
@@ -123,7 +126,6 @@ def follow(settings: Settings, request: Request, told: Callable[[Report], None])
 
     Between two rounds it holds neither the data folder nor a connection, so a service may start and stop meanwhile.
     """
-    digests = Digests()
     done: Mapping[Path, object] | None = None
     before: Mapping[Path, object] = {}
     while True:
@@ -132,7 +134,7 @@ def follow(settings: Settings, request: Request, told: Callable[[Report], None])
         if now != done and (now == before or done is None):
             # A service that cannot be reached, or is just stopping, is tried again in the next round.
             with suppress(httpx.TransportError, StoreLocked):
-                report = run(settings, request, digests)
+                report = run(settings, request)
                 told(report)
                 done = now
         before = now
@@ -171,14 +173,14 @@ def _plan(call: Call, found: Found, request: Request, digests: Digests) -> Plan:
     return plan
 
 
-def _carried_out(call: Call, plan: Plan, request: Request) -> tuple[Outcome, bool]:
+def _carried_out(call: Call, plan: Plan, request: Request, digests: Digests) -> tuple[Outcome, bool]:
     """What was done, and whether it was interrupted."""
     if request.dry_run or plan.is_done:
         return Outcome(failures=list(plan.failures)), False
     call("PUT", f"/v1/collections/{quote(request.collection, safe='')}", json={})
     weight = sum(one.size for one in plan.sendings)
     with Display("documents", items=len(plan.sendings), weight=weight) as display:
-        ingesting = Ingesting(call, request.collection, display.show)
+        ingesting = Ingesting(call, request.collection, digests, display.show)
         try:
             return ingesting.run(plan), False
         except KeyboardInterrupt:

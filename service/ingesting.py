@@ -6,11 +6,10 @@ which is made of the end of that path; whether it is what the file holds, the SH
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -18,6 +17,7 @@ from urllib.parse import quote
 
 from embeddings.ahead import grouped
 from service.calling import Call, Refused
+from service.digests import Digests
 from service.folders import Found, FoundFile, is_gone, path_of_uri
 from service.naming import MEDIA_TYPES, document_id_of_path, is_made_of_path
 
@@ -86,24 +86,6 @@ class Outcome:
     failures: list[Failure] = field(default_factory=list)
 
 
-class Digests:
-    """SHA-256 of files, computed anew where a file's size, times or place on the disk have changed."""
-
-    def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
-
-    def of(self, path: Path) -> tuple[str, int]:
-        """The digest in hexadecimal, and the size. Raises OSError."""
-        status = path.stat()
-        mark = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-        known = self._known.get(path)
-        if known is None or known[0] != mark:
-            with path.open("rb") as file:
-                known = mark, hashlib.file_digest(file, "sha256").hexdigest()
-            self._known[path] = known
-        return known[1], status.st_size
-
-
 def stored_documents(call: Call, collection: str) -> list[Stored]:
     """Every live document of the collection; none where there is no such collection. Raises Refused."""
     documents: list[Stored] = []
@@ -131,25 +113,32 @@ def planned(
     documents = _Documents(stored)
     sendings: list[Sending] = []
     failures = [Failure(path, problem) for path, problem in found.unreadable]
-    unchanged = empty = 0
+    empty: set[Path] = set()
+    unchanged = 0
     for number, file in enumerate(found.files, start=1):
         noticed(number)
+        document = documents.of_file(file)
         try:
-            digest, size = digests.of(file.path)
+            size = file.path.stat().st_size
+            is_same = document is not None and size and document.sha256 == digests.of(file.path)
         except OSError as error:
             failures.append(Failure(str(file.path), f"{error.strerror}."))
             continue
-        document = documents.of_file(file)
-        if document is not None and document.sha256 == digest:
+        if not size:
+            empty.add(file.path)
+        elif is_same:
             unchanged += 1
-        elif not size:
-            empty += 1
         else:
             document_id = documents.id_for(file) if document is None else document.document_id
             is_new = document_id not in documents
             sendings.append(Sending(file=file, document_id=document_id, size=size, is_new=is_new))
-    removals = tuple(documents.gone_from(found)) if sync else ()
-    return Plan(sendings=tuple(sendings), removals=removals, unchanged=unchanged, empty=empty, failures=tuple(failures))
+    return Plan(
+        sendings=tuple(sendings),
+        removals=tuple(documents.gone_from(found, empty)) if sync else (),
+        unchanged=unchanged,
+        empty=len(empty),
+        failures=tuple(failures),
+    )
 
 
 class _Documents:
@@ -188,12 +177,13 @@ class _Documents:
         path = path_of_uri(holder.uri)
         return path in self._by_path and is_gone(path)
 
-    def gone_from(self, found: Found) -> Iterator[Removal]:
-        """Documents of files that were in one of the folders and are no longer; others are not looked at."""
-        present = {one.path for one in found.files}
+    def gone_from(self, found: Found, empty: Set[Path]) -> Iterator[Removal]:
+        """Documents of files that were in one of the folders and are no longer, or that hold nothing any more."""
+        present = {one.path for one in found.files} - empty
         for path, document in sorted(self._by_path.items()):
             is_within = any(root in path.parents for root in found.roots)
-            if is_within and path not in present and document.document_id not in self._given and is_gone(path):
+            is_taken_over = document.document_id in self._given
+            if is_within and path not in present and not is_taken_over and (path in empty or is_gone(path)):
                 yield Removal(document_id=document.document_id, path=str(path))
 
 
@@ -204,8 +194,9 @@ class Ingesting:
     and is not done is cancelled.
     """
 
-    def __init__(self, call: Call, collection: str, told: Callable[[int, int], None]) -> None:
+    def __init__(self, call: Call, collection: str, digests: Digests, told: Callable[[int, int], None]) -> None:
         self._call = call
+        self._digests = digests
         self._collection = collection
         self._told = told
         self._jobs: deque[tuple[str, list[Sending]]] = deque()
@@ -257,7 +248,7 @@ class Ingesting:
 
     def _content(self, sending: Sending) -> bytes | None:
         try:
-            return sending.file.path.read_bytes()
+            return self._digests.read(sending.file.path)
         except OSError as error:
             self._fail(sending, f"{error.strerror}.")
             return None

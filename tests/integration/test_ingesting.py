@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from service.calling import Call, Refused, _content
+from service.digests import Digests
 from service.folders import Choice, Patterns, find
-from service.ingesting import Digests, Ingesting, Outcome, Plan, planned, stored_documents
+from service.ingesting import Ingesting, Outcome, Plan, planned, stored_documents
 from tests.api.conftest import Api, api, collection, engine, settings
 
 __all__ = ["api", "collection", "engine", "settings"]
@@ -31,7 +32,7 @@ def step(call: Call, collection: str) -> Step:
     def run(*named: Path, sync: bool = False, exclude: tuple[str, ...] = ()) -> tuple[Plan, Outcome]:
         found = find([str(one) for one in named], Choice(exclude=Patterns(exclude)))
         plan = planned(found, stored_documents(call, collection), Digests(), sync=sync, noticed=lambda _: None)
-        return plan, Ingesting(call, collection, lambda done, size: None).run(plan)
+        return plan, Ingesting(call, collection, Digests(), lambda done, size: None).run(plan)
 
     return run
 
@@ -155,7 +156,7 @@ def test_what_was_accepted_is_cancelled_when_the_run_is_stopped(
 
     found = find([str(docs)], Choice())
     plan = planned(found, [], Digests(), sync=False, noticed=lambda _: None)
-    ingesting = Ingesting(call, collection, interrupt)
+    ingesting = Ingesting(call, collection, Digests(), interrupt)
     with pytest.raises(KeyboardInterrupt):
         ingesting.run(plan)
     ended = [call("GET", f"/v1/jobs/{job_id}")["state"] for job_id, _ in ingesting._jobs]
@@ -169,14 +170,11 @@ def test_a_service_that_can_take_nothing_ends_the_run(docs: Path) -> None:
 
     plan = planned(find([str(docs)], Choice()), [], Digests(), sync=False, noticed=lambda _: None)
     with pytest.raises(Refused, match="disk is full"):
-        Ingesting(full, "notes", lambda done, size: None).run(plan)
+        Ingesting(full, "notes", Digests(), lambda done, size: None).run(plan)
 
 
-def test_digests_are_taken_anew_only_of_files_that_changed(tmp_path: Path) -> None:
-    path = tmp_path / "a.md"
-    path.write_text("One lamp.")
-    digests = Digests()
-    first = digests.of(path)
-    assert digests.of(path) == first
-    path.write_text("Two lamp.")
-    assert digests.of(path)[0] != first[0]
+def test_a_file_that_was_emptied_is_gone(step: Step, docs: Path) -> None:
+    step(docs)
+    (docs / "x/2.md").write_text("")
+    assert counts(step(docs)[1]) == (0, 0, 0)
+    assert counts(step(docs, sync=True)[1]) == (0, 0, 1)
