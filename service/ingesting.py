@@ -26,7 +26,7 @@ BYTES_SENT = 8_000_000
 """Together in one request: so many files, and no more than so large together."""
 JOBS_AHEAD = 2
 """Jobs that wait while one is worked on."""
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.25
 _UNKNOWN_TYPE = "application/octet-stream"
 _OVERLOADED = (429, 503)
 _NOT_THERE = 404
