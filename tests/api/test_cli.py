@@ -68,6 +68,11 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
             answer = loccit("ask", "In what year was Harwick Lighthouse built?")
             assert answer.returncode in (0, 3), answer.stderr
             assert "harwick.txt, version 1" in answer.stdout
+            (tmp_path / "docs").mkdir()
+            (tmp_path / "docs" / "bonn.txt").write_text("The lamp of Bonn is green.")
+            ingested = loccit("ingest", "docs", "harwick.txt")
+            assert ingested.stdout.startswith("In 'default': 2 new ("), ingested.stderr
+            assert "bonn.txt-" in loccit("documents").stdout
             second = loccit("serve", "--port", "0")
             assert second.returncode == 1
             assert len(second.stderr.splitlines()) == 1
