@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -54,10 +55,11 @@ class Digests:
         return content
 
     def save(self) -> None:
-        """Those of the files that have been looked at."""
+        """Those of the files that have been looked at; where that cannot be, the next run reads the files again."""
         if self._kept is not None:
-            make_folder(self._kept.parent)
-            replace_file(self._kept, json.dumps(self._used).encode())
+            with suppress(OSError):
+                make_folder(self._kept.parent)
+                replace_file(self._kept, json.dumps(self._used).encode())
 
     def _note(self, path: Path, mark: _Mark, digest: str) -> None:
         if time.time_ns() - mark[1] > _YOUNG_NANOSECONDS:

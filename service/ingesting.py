@@ -264,6 +264,7 @@ class Ingesting:
                     self._settle(group[place], item)
             if job["finished_at"] is not None:
                 break
+            self._told(self._settled, self._bytes_settled)
             time.sleep(_LOOK_SECONDS)
         self._jobs.popleft()
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 _LINE_EVERY_SECONDS = 10.0
+_TELLING_SHARE = 50
+"""Before one in so many is done, nobody knows how long the rest takes."""
 
 
 class Display:
@@ -50,7 +52,8 @@ class Display:
             self._bar.update(self._task, completed=weight, told=told.replace(f" {self._what}", ""))
         elif time.monotonic() >= self._line_at:
             left = seconds * (self._weight - weight) / max(weight, 1)
-            self._console.out(f"{told}, {in_words(left)} left")
+            is_known = weight * _TELLING_SHARE >= self._weight
+            self._console.out(f"{told}, {in_words(left)} left" if is_known else told)
             self._line_at = time.monotonic() + _LINE_EVERY_SECONDS
 
 

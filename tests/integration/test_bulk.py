@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from embeddings.collection import GROUP, Collection
-from embeddings.domain import Vectors
+from embeddings.domain import LoadedDocument, Source, Vectors
 from embeddings.errors import InvalidText
 from embeddings.files import Originals
 from embeddings.inspection import inspect
 from embeddings.library import Library
+from embeddings.loaders.plain import PlainLoader
 from service.jobs import JobRecord, Jobs, Upload
 from tests.integration.conftest import OpenLibrary, parts, plain
 
@@ -77,6 +78,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from embeddings.library import Library
+from embeddings.loaders.plain import PlainLoader
 from tests.integration.conftest import parts
 from tests.integration.test_bulk import note, plain
 
@@ -137,6 +139,24 @@ def test_a_job_goes_on_after_an_item_that_fails_and_keeps_the_order_of_versions(
     assert [(item.state, item.version) for item in job.items] == [
         ("succeeded", 1), ("failed", None), ("succeeded", 2), ("succeeded", 3)
     ]  # fmt: skip
+
+
+def test_an_item_that_meets_a_fault_of_ours_fails_alone(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PlainLoader.load
+
+    def faulty(self: PlainLoader, source: Source) -> LoadedDocument:
+        if b"Entry 5 " in source.content:
+            raise RecursionError
+        return original(self, source)
+
+    monkeypatch.setattr(PlainLoader, "load", faulty)
+    uploads = [Upload(document_id=f"note-{number}", source=plain(note(number))) for number in range(10)]
+    job = finished(jobs, jobs.submit("notes", uploads))
+    assert [item.document_id for item in job.items if item.state == "failed"] == ["note-5"]
+    assert job.items[5].problem == "The document could not be read, by a fault of the service. Its log says more."
+    assert library.collection("notes").info().documents == 9
 
 
 def test_a_job_that_is_cancelled_commits_nothing_more(
