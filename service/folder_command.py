@@ -109,7 +109,7 @@ def run(settings: Settings, request: Request) -> Report:
     digests = Digests.of_folders(settings.data, (one.root for one in found.files))
     with calling(settings) as call:
         plan = _plan(call, found, request, digests)
-        outcome, is_interrupted = _carried_out(call, plan, request, digests)
+        outcome, is_interrupted = _carried_out(call, plan, request, digests, settings.max_document_bytes)
     digests.save()
     return Report(
         request=request,
@@ -173,14 +173,14 @@ def _plan(call: Call, found: Found, request: Request, digests: Digests) -> Plan:
     return plan
 
 
-def _carried_out(call: Call, plan: Plan, request: Request, digests: Digests) -> tuple[Outcome, bool]:
+def _carried_out(call: Call, plan: Plan, request: Request, digests: Digests, most_bytes: int) -> tuple[Outcome, bool]:
     """What was done, and whether it was interrupted."""
     if request.dry_run or plan.is_done:
         return Outcome(failures=list(plan.failures)), False
     call("PUT", f"/v1/collections/{quote(request.collection, safe='')}", json={})
     weight = sum(one.size for one in plan.sendings)
     with Display("documents", items=len(plan.sendings), weight=weight) as display:
-        ingesting = Ingesting(call, request.collection, digests, display.show)
+        ingesting = Ingesting(call, request.collection, digests, most_bytes=most_bytes, told=display.show)
         try:
             return ingesting.run(plan), False
         except KeyboardInterrupt:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from embeddings.errors import InvalidInput
 from service.naming import MEDIA_TYPES
 
 JUNK = ("node_modules", "__pycache__", "Thumbs.db", "desktop.ini", "~$*", "*~")
@@ -50,7 +51,11 @@ class Patterns:
     """As in `.gitignore`: `*` and `?` within a name, `**` across folders; without a slash it fits at any depth."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._wanted = re.compile("|".join(map(_expression, patterns)), re.DOTALL) if patterns else None
+        """Raises InvalidInput."""
+        try:
+            self._wanted = re.compile("|".join(map(_expression, patterns)), re.DOTALL) if patterns else None
+        except re.error as error:
+            raise InvalidInput(f"This is no pattern: {', '.join(patterns)} ({error.msg}).") from None
 
     def __bool__(self) -> bool:
         return self._wanted is not None

@@ -190,11 +190,14 @@ class _Documents:
 class Ingesting:
     """Carries out a plan with jobs of the service, a few ahead of the one that is worked on.
 
-    `told` is called with the number of files that are done, and their bytes. When the run is stopped, what was accepted
-    and is not done is cancelled.
+    Files larger than `most_bytes` are not even read. `told` is called with the number of files that are done, and their
+    bytes. When the run is stopped, what was accepted and is not done is cancelled.
     """
 
-    def __init__(self, call: Call, collection: str, digests: Digests, told: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, call: Call, collection: str, digests: Digests, *, most_bytes: int, told: Callable[[int, int], None]
+    ) -> None:
+        self._most_bytes = most_bytes
         self._call = call
         self._digests = digests
         self._collection = collection
@@ -247,6 +250,10 @@ class Ingesting:
             self._send(half)
 
     def _content(self, sending: Sending) -> bytes | None:
+        if sending.size > self._most_bytes:
+            limit = f"at most {self._most_bytes:,} are taken (LOCCIT_MAX_DOCUMENT_BYTES)"
+            self._fail(sending, f"The file has {sending.size:,} bytes, and {limit}.")
+            return None
         try:
             return self._digests.read(sending.file.path)
         except OSError as error:

@@ -32,7 +32,7 @@ def step(call: Call, collection: str) -> Step:
     def run(*named: Path, sync: bool = False, exclude: tuple[str, ...] = ()) -> tuple[Plan, Outcome]:
         found = find([str(one) for one in named], Choice(exclude=Patterns(exclude)))
         plan = planned(found, stored_documents(call, collection), Digests(), sync=sync, noticed=lambda _: None)
-        return plan, Ingesting(call, collection, Digests(), lambda done, size: None).run(plan)
+        return plan, Ingesting(call, collection, Digests(), most_bytes=100_000, told=lambda done, size: None).run(plan)
 
     return run
 
@@ -139,11 +139,15 @@ def test_a_file_that_the_service_refuses_fails_alone(
     step: Step, docs: Path, engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.api.routing.DocumentRoute.limit", staticmethod(lambda settings: 20_000))
-    (docs / "large.md").write_text("A lamp shines. " * 3000)
+    (docs / "large.md").write_text("A lamp shines. " * 3_000)
+    (docs / "larger.md").write_text("A lamp shines. " * 10_000)
     _, outcome = step(docs)
     assert outcome.new == 5
-    assert [Path(one.path).name for one in outcome.failures] == ["large.md"]
-    assert "20,000 bytes" in outcome.failures[0].problem
+    problems = {Path(one.path).name: one.problem for one in outcome.failures}
+    assert problems == {
+        "large.md": "This call takes at most 20,000 bytes.",
+        "larger.md": "The file has 150,000 bytes, and at most 100,000 are taken (LOCCIT_MAX_DOCUMENT_BYTES).",
+    }
 
 
 def test_what_was_accepted_is_cancelled_when_the_run_is_stopped(
@@ -156,7 +160,7 @@ def test_what_was_accepted_is_cancelled_when_the_run_is_stopped(
 
     found = find([str(docs)], Choice())
     plan = planned(found, [], Digests(), sync=False, noticed=lambda _: None)
-    ingesting = Ingesting(call, collection, Digests(), interrupt)
+    ingesting = Ingesting(call, collection, Digests(), most_bytes=100_000, told=interrupt)
     with pytest.raises(KeyboardInterrupt):
         ingesting.run(plan)
     ended = [call("GET", f"/v1/jobs/{job_id}")["state"] for job_id, _ in ingesting._jobs]
@@ -170,7 +174,7 @@ def test_a_service_that_can_take_nothing_ends_the_run(docs: Path) -> None:
 
     plan = planned(find([str(docs)], Choice()), [], Digests(), sync=False, noticed=lambda _: None)
     with pytest.raises(Refused, match="disk is full"):
-        Ingesting(full, "notes", Digests(), lambda done, size: None).run(plan)
+        Ingesting(full, "notes", Digests(), most_bytes=100_000, told=lambda done, size: None).run(plan)
 
 
 def test_a_file_that_was_emptied_is_gone(step: Step, docs: Path) -> None:

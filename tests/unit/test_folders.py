@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from embeddings.errors import InvalidInput
 from service.folders import Choice, Patterns, find, is_gone, path_of_uri
 from service.naming import document_id_of_path, is_made_of_path
 
@@ -42,6 +43,12 @@ def test_patterns_mean_what_they_mean_in_gitignore(pattern: str, fits: list[str]
     assert [path for path in fits if not patterns.match(path)] == []
     assert [path for path in fits_not if patterns.match(path)] == []
     assert not Patterns([]).match("a.md")
+
+
+def test_what_is_no_pattern_is_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"\[z-a\]"):
+        Patterns(["[z-a].md"])
+    assert Patterns(["[a"]).match("[a")
 
 
 def test_what_is_hidden_or_junk_is_no_document(tmp_path: Path) -> None:
