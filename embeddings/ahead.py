@@ -1,9 +1,9 @@
-"""Work that is done before its turn comes."""
+"""Work that is done before its turn comes, and in groups."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
@@ -31,3 +31,20 @@ def ahead(
         finally:
             for _, future in begun:
                 future.cancel()
+
+
+def grouped(
+    items: Iterable[Item], *, weight: Callable[[Item], int], most_items: int, most_weight: int
+) -> Iterator[list[Item]]:
+    """The items in their order, as many together as stay within both bounds, and at least one."""
+    group: list[Item] = []
+    held = 0
+    for item in items:
+        weighed = weight(item)
+        if group and (len(group) >= most_items or held + weighed > most_weight):
+            yield group
+            group, held = [], 0
+        group.append(item)
+        held += weighed
+    if group:
+        yield group

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from embeddings import retrieval
-from embeddings.ahead import ahead
+from embeddings.ahead import ahead, grouped
 from embeddings.checkpoints import Checkpoints
 from embeddings.corpus import passages, records, writes
 from embeddings.corpus.conditions import condition
@@ -29,26 +28,24 @@ from embeddings.domain import (
     Vectors,
     VersionText,
 )
-from embeddings.errors import UnknownDocument
+from embeddings.encoding import PassageEncoding, Progress
+from embeddings.errors import LoccitError, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
-from embeddings.ingestion import CUT, Ingestion, PreparedDocument, passages_missing, restore
+from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts, restore
 from embeddings.live_view import LiveView
 from embeddings.ports import Encoder, VectorIndexes, WordIndexes
 
 logger = logging.getLogger(__name__)
 
-BATCH = 256
-"""Passages encoded between two looks at progress and cancellation."""
-HELD = 1024
-"""Vectors held in memory until the commit; those of a larger document are stored as they come."""
 PREPARED_AHEAD = 2
-"""Documents prepared while one is committed: while one of them is cut, the other is encoded."""
+"""Groups prepared while one is committed: while one of them is cut, the other is encoded."""
+GROUP = 64
+GROUP_BYTES = 256_000
+"""Documents that are encoded, committed and synced together: so many, and no more than so large together."""
 
-Progress = Callable[[int, int], None]
-"""Told passages done and in total; may raise to stop the work, and then no version is made."""
-Companion = Callable[[Connection, int], None]
-"""Writes into the transaction that commits a version, told its number."""
+Companion = Callable[[Connection, Sequence[int]], None]
+"""Writes into the transaction that commits versions, told their numbers in the order of the documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +65,12 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A document that only has to be committed."""
+    """Documents that only have to be committed."""
 
-    prepared: PreparedDocument
+    documents: Mapping[int, PreparedDocument]
+    """By their place among the sources."""
+    refusals: Mapping[int, LoccitError]
+    """Of the sources that are no documents."""
     vectors: Mapping[bytes, Vectors]
     """By the SHA of the content: those that the store did not hold."""
 
@@ -103,6 +103,7 @@ class Collection:
         self.originals = Originals(folder / "originals")
         self.database = Database(folder / "collection.db", schema="collection")
         self._committing = threading.Lock()
+        self._encoding = PassageEncoding(parts.encoder, self.database, self._committing)
         self._begin()
         self._recut()
         checkpoints = Checkpoints(
@@ -140,8 +141,10 @@ class Collection:
         loaded = restore(text, records.structure(connection, version.version_key))
         passages = self._parts.ingestion.cut(loaded, version.title)
         writes.end_indexings(connection, version.version_key, seq)
-        known = writes.known_vectors(connection, [one.content_sha for one in passages])
-        writes.store_vectors(connection, self._encoded(passages_missing(passages, known)))
+        texts = encoded_texts(passages)
+        known = writes.known_vectors(connection, texts)
+        wanted = {sha: text for sha, text in texts.items() if sha not in known}
+        writes.store_vectors(connection, self._encoding.encoded(wanted))
         writes.add_indexing(connection, self.name, version, passages, seq)
 
     # Reading
@@ -241,76 +244,74 @@ class Collection:
         The same text again makes no version and encodes nothing. Raises InvalidText, UnsupportedMediaType, DiskFull,
         StoreReadOnly; then nothing has changed.
         """
-        return self.commit(document_id, self.prepare(source))
+        encoded = self.prepare([source])
+        for refusal in encoded.refusals.values():
+            raise refusal
+        return self.commit([document_id], encoded)[0]
 
     def put_many(self, documents: Iterable[tuple[str, Source]]) -> Iterator[PutReceipt]:
-        """Like `put`, one after another, while those that follow are prepared; each is stored when its receipt comes.
+        """Like `put`, in groups, while those that follow are prepared; each is stored when its receipt comes.
 
         Ends with the first that is refused.
         """
-        for (document_id, _), prepared in ahead(lambda one: self.prepare(one[1]), documents, threads=PREPARED_AHEAD):
-            yield self.commit(document_id, prepared.result())
+        groups = grouped(documents, weight=lambda one: len(one[1].content), most_items=GROUP, most_weight=GROUP_BYTES)
+        for group, prepared in ahead(
+            lambda group: self.prepare([one for _, one in group]), groups, threads=PREPARED_AHEAD
+        ):
+            encoded = prepared.result()
+            first_refused = min(encoded.refusals, default=len(group))
+            yield from self.commit([name for name, _ in group[:first_refused]], encoded)
+            if first_refused < len(group):
+                raise encoded.refusals[first_refused]
 
-    def prepare(self, source: Source, *, progress: Progress | None = None) -> Encoded:
+    def prepare(self, sources: Sequence[Source], *, progress: Progress | None = None) -> Encoded:
         """What of a `put` takes time: load, cut, encode. Nobody sees anything of it before `commit`."""
-        self._upkeep.require_space(len(source.content))
-        prepared = self._parts.ingestion.prepare(source)
-        self.originals.add(source.content)
-        return Encoded(prepared=prepared, vectors=self._missing_vectors(prepared, {}, progress))
+        self._upkeep.require_space(sum(len(source.content) for source in sources))
+        documents: dict[int, PreparedDocument] = {}
+        refusals: dict[int, LoccitError] = {}
+        for place, source in enumerate(sources):
+            try:
+                documents[place] = self._parts.ingestion.prepare(source)
+            except LoccitError as refusal:
+                refusals[place] = refusal
+        self.originals.add([sources[place].content for place in documents])
+        texts = encoded_texts(passage for one in documents.values() for passage in one.passages)
+        return Encoded(documents=documents, refusals=refusals, vectors=self._encoding.missing(texts, progress))
 
-    def commit(self, document_id: str, encoded: Encoded, *, companion: Companion | None = None) -> PutReceipt:
-        prepared, vectors = encoded.prepared, dict(encoded.vectors)
-        while (change := self._commit(document_id, prepared, vectors, companion)) is None:
-            vectors.update(self._missing_vectors(prepared, vectors, None))
+    def commit(
+        self, document_ids: Sequence[str], encoded: Encoded, *, companion: Companion | None = None
+    ) -> list[PutReceipt]:
+        """Make each of the documents a version under its id, all in one transaction.
+
+        Where there are fewer ids than documents, those past them are left out.
+        """
+        named = list(zip(document_ids, encoded.documents.values(), strict=False))
+        vectors = dict(encoded.vectors)
+        while (changes := self._commit(named, vectors, companion)) is None:
+            vectors |= self._encoding.missing(encoded_texts(passage for _, one in named for passage in one.passages))
         self._upkeep.tend(self)
-        return self._receipt(document_id, prepared, change)
-
-    def _missing_vectors(
-        self, prepared: PreparedDocument, held: Mapping[bytes, Vectors], progress: Progress | None
-    ) -> Mapping[bytes, Vectors]:
-        with self.database.reading() as connection:
-            known = writes.known_vectors(connection, [one.content_sha for one in prepared.passages])
-        missing = passages_missing(prepared.passages, known | held.keys())
-        if len(missing) <= HELD:
-            return self._encoded(missing, progress)
-        remaining, total = iter(missing.items()), len(missing)
-        for done in range(0, total, HELD):
-            vectors = self._encoded(dict(islice(remaining, HELD)), progress, done=done, total=total)
-            with self._committing, self.database.writing() as connection:
-                writes.store_vectors(connection, vectors)
-        return {}
-
-    def _encoded(
-        self, texts: Mapping[bytes, str], progress: Progress | None = None, *, done: int = 0, total: int | None = None
-    ) -> dict[bytes, Vectors]:
-        encoded: dict[bytes, Vectors] = {}
-        shas, wanted = list(texts), list(texts.values())
-        for first in range(0, len(wanted), BATCH):
-            if progress is not None:
-                progress(done + first, total or len(wanted))
-            vectors = self._parts.encoder.encode_passages(wanted[first : first + BATCH])
-            encoded.update(zip(shas[first : first + BATCH], vectors, strict=True))
-        return encoded
+        return [self._receipt(name, one, change) for (name, one), change in zip(named, changes, strict=True)]
 
     def _commit(
         self,
-        document_id: str,
-        prepared: PreparedDocument,
+        named: Sequence[tuple[str, PreparedDocument]],
         vectors: Mapping[bytes, Vectors],
         companion: Companion | None,
-    ) -> writes.Change | None:
+    ) -> list[writes.Change] | None:
         """None where vectors that were known are gone, since the last passage that used them was removed meanwhile."""
         with self._committing:
             with self.database.writing() as connection:
-                writes.store_vectors(connection, vectors)
-                wanted = {one.content_sha for one in prepared.passages}
+                wanted = {passage.content_sha for _, one in named for passage in one.passages}
+                writes.store_vectors(connection, {sha: vector for sha, vector in vectors.items() if sha in wanted})
                 if len(writes.known_vectors(connection, wanted)) < len(wanted):
                     return None
-                change = writes.put_version(connection, self.name, document_id, prepared, records.now_microseconds())
+                now = records.now_microseconds()
+                changes = [writes.put_version(connection, self.name, name, one, now) for name, one in named]
+                writes.drop_unused_vectors(connection, [key for change in changes for key in change.ended])
                 if companion is not None:
-                    companion(connection, change.version)
+                    companion(connection, [change.version for change in changes])
             self.live.follow()
-        return change
+        return changes
 
     def _receipt(self, document_id: str, prepared: PreparedDocument, change: writes.Change) -> PutReceipt:
         return PutReceipt(

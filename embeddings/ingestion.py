@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from embeddings.chunking import chunk, encoded_text, title_of
@@ -114,6 +114,6 @@ def _prepared(chunk: Chunk) -> PreparedPassage:
     )
 
 
-def passages_missing(passages: Sequence[PreparedPassage], known: set[bytes]) -> dict[bytes, str]:
-    """What still has to be encoded, each text once, by the SHA of its content."""
-    return {one.content_sha: one.encoded for one in passages if one.content_sha not in known}
+def encoded_texts(passages: Iterable[PreparedPassage]) -> dict[bytes, str]:
+    """What the encoder reads, each text once, by the SHA of the content."""
+    return {one.content_sha: one.encoded for one in passages}

@@ -143,7 +143,8 @@ EXAMPLES = [
     ),
     Example(
         title="Put many",
-        about="As a job: on disk when the 202 comes. A multipart form with several `file` parts does the same. An"
+        about="As a job: on disk when the 202 comes. A multipart form with several `file` parts does the same; its part"
+        " `documents` may hold a list in JSON with `document_id`, `title`, `uri` and `metadata` of each file. An"
         " `Idempotency-Key` makes a repeated request harmless for 24 hours.",
         method="POST",
         path="/v1/collections/reports/documents",

@@ -19,6 +19,11 @@ _TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 class Refused(Exception):
     """The service answered with a problem; the message is for people."""
 
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """Of HTTP, where there was an answer."""
+
 
 Call: TypeAlias = Callable[..., Any]
 """Method, path and what is sent; gives the JSON or the text of a successful answer.
@@ -41,7 +46,8 @@ def calling(settings: Settings) -> Iterator[Call]:
 
 def _content(response: httpx.Response) -> Any:
     if response.is_error:
-        raise Refused(response.json().get("detail", f"The service answered {response.status_code}."))
+        told = response.json().get("detail", f"The service answered {response.status_code}.")
+        raise Refused(told, status=response.status_code)
     is_text = response.headers.get("Content-Type", "").startswith("text/plain")
     return response.text if is_text else response.json()
 

@@ -1,4 +1,7 @@
-"""The command line. Exit codes: 0 done, 1 failed or a check found something, 2 wrong usage, 3 no answer was found."""
+"""The command line. Exit codes: 0 done, 1 failed or a check found something, 2 wrong usage, 3 no answer was found.
+
+130 stopped with Ctrl+C, as shells have it.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,12 @@ from service.settings import Settings, unknown_variables
 
 if TYPE_CHECKING:
     from service.evaluation.commands import Outcome
+    from service.folder_command import Report, Request
 
 FAILED = 1
 WRONG_USAGE = 2
 NOT_ANSWERED = 3
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="loccit",
@@ -111,6 +116,55 @@ def put(
     settings = _settings(url=url, data=data)
     receipts = [_put(settings, collection, path, document_id) for path in files]
     _print(receipts, [_receipt_line(receipt) for receipt in receipts], as_json=as_json)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH…", help="Folders, files, and patterns like 'docs/**/*.md'.")
+    ],
+    collection: CollectionName = "default",
+    include: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Take these only, of whatever ending; may be repeated.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="PATTERN", help="Leave these out, as in .gitignore; may be repeated.")
+    ] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Take hidden files and folders too.")] = False,
+    sync: Annotated[bool, typer.Option("--sync", help="Also remove the documents of files that are gone.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="As --sync, and go on until Ctrl+C.")] = False,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let --sync remove everything where no file is left.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    url: Url = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring folders into a collection, and keep it in step with them.
+
+    A second run sends only what has changed. Safe to stop and to repeat; exits with 1 if a file failed."""
+    from service import folder_command
+
+    request = folder_command.Request(
+        names=paths,
+        collection=collection,
+        include=include or (),
+        exclude=exclude or (),
+        hidden=hidden,
+        sync=sync or watch,
+        allow_empty=allow_empty,
+        dry_run=dry_run,
+    )
+    if watch and not dry_run:
+        _watch(_settings(url=url, data=data), request, as_json=as_json)
+        return
+    report = folder_command.run(_settings(url=url, data=data), request)
+    _tell_report(report, as_json=as_json)
+    if report.is_interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if report.outcome.failures:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -247,6 +301,28 @@ def _print(value: object, lines: list[str], *, as_json: bool) -> None:
     else:
         for line in lines:
             typer.echo(line)
+
+
+def _watch(settings: Settings, request: Request, *, as_json: bool) -> None:
+    from service import folder_command
+
+    def tell(report: Report) -> None:
+        if report.is_eventful or as_json:
+            _tell_report(report, as_json=as_json)
+        if report.is_interrupted:
+            raise KeyboardInterrupt
+
+    typer.echo(f"Following {', '.join(map(_plain, request.names))}; stop it with Ctrl+C.", err=True)
+    try:
+        folder_command.follow(settings, request, tell)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _tell_report(report: Report, *, as_json: bool) -> None:
+    _print(report.record(), [_plain(line) for line in report.lines()], as_json=as_json)
+    for failure in report.outcome.failures:
+        typer.echo(f"failed: {_plain(failure.path)}: {_plain(failure.problem)}", err=True)
 
 
 def _tell(outcome: Outcome, *, as_json: bool) -> None:

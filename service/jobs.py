@@ -7,15 +7,15 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TypeAlias
 
-from embeddings.ahead import ahead
-from embeddings.collection import PREPARED_AHEAD, Collection, Encoded
+from embeddings.ahead import ahead, grouped
+from embeddings.collection import GROUP, GROUP_BYTES, PREPARED_AHEAD, Collection, Encoded
 from embeddings.corpus import jobs as stored
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import moment
@@ -26,6 +26,7 @@ from embeddings.library import Library
 logger = logging.getLogger(__name__)
 
 QUEUE_LENGTH = 1_000
+_OUR_FAULT = "The document could not be read, by a fault of the service. Its log says more."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +106,7 @@ class Jobs:
             raise Busy(f"{QUEUE_LENGTH} jobs are waiting already. Try again later.")
         holder = self._library.collection(collection)
         self._library.require_space(sum(len(upload.source.content) for upload in uploads))
-        items = [_stored_item(holder, upload) for upload in uploads]
+        items = _stored_items(holder, uploads)
         job_id = secrets.token_hex(12)
         with self._library.system.writing() as connection:
             connection.execute("INSERT INTO jobs VALUES (?, ?)", (job_id, collection))
@@ -178,37 +179,53 @@ class Jobs:
             job = stored.find_job(connection, job_id)
         if job is None or job.state != "running":
             return
-        queued = [(position, item) for position, item in enumerate(job.items) if item.state == "queued"]
-        with closing(ahead(partial(self._prepare, holder, job_id), queued, threads=PREPARED_AHEAD)) as prepared:
-            for (position, item), encoded in prepared:
-                self._commit(holder, job_id, position, item, encoded)
+        prepare = partial(self._prepare, holder, job_id)
+        with closing(ahead(prepare, _groups(holder, job), threads=PREPARED_AHEAD)) as prepared:
+            for group, encoded in prepared:
+                try:
+                    self._commit(holder, job_id, group, encoded.result())
+                except _Cancelled:
+                    raise
+                except Exception:
+                    self._do_one_by_one(holder, job_id, group)
         with holder.database.writing() as connection:
             finished = stored.find_job(connection, job_id)
             failed = finished is not None and any(item.state == "failed" for item in finished.items)
             stored.finish_job(connection, job_id, "failed" if failed else "succeeded")
 
-    def _prepare(self, holder: Collection, job_id: str, queued: tuple[int, stored.StoredItem]) -> Encoded:
+    def _prepare(self, holder: Collection, job_id: str, group: _Group) -> Encoded:
         def note_progress(done: int, total: int) -> None:
             self._share_done[job_id] = done / total
             with holder.database.reading() as connection:
                 self._require_running(connection, job_id)
 
-        _, item = queued
-        source = stored.described(item.source, holder.originals.read(item.source_sha))
-        return holder.prepare(source, progress=note_progress)
+        sources = [stored.described(item.source, holder.originals.read(item.source_sha)) for _, item in group]
+        return holder.prepare(sources, progress=note_progress)
 
-    def _commit(
-        self, holder: Collection, job_id: str, position: int, item: stored.StoredItem, encoded: Future[Encoded]
-    ) -> None:
-        def finish(connection: Connection, version: int) -> None:
+    def _commit(self, holder: Collection, job_id: str, group: _Group, encoded: Encoded) -> None:
+        """The documents of the group, and what became of its items, in one transaction."""
+
+        def finish(connection: Connection, versions: Sequence[int]) -> None:
             self._require_running(connection, job_id)
-            stored.finish_item(connection, job_id, position, version=version)
+            for place, version in zip(encoded.documents, versions, strict=True):
+                stored.finish_item(connection, job_id, group[place][0], version=version)
+            for place, refusal in encoded.refusals.items():
+                stored.finish_item(connection, job_id, group[place][0], problem=str(refusal))
 
-        try:
-            holder.commit(item.document_id, encoded.result(), companion=finish)
-        except LoccitError as error:
-            with holder.database.writing() as connection:
-                stored.finish_item(connection, job_id, position, problem=str(error))
+        holder.commit([group[place][1].document_id for place in encoded.documents], encoded, companion=finish)
+
+    def _do_one_by_one(self, holder: Collection, job_id: str, group: _Group) -> None:
+        """After one of a group has met something unforeseen, so that those beside it don't suffer."""
+        for position, item in group:
+            try:
+                self._commit(holder, job_id, [(position, item)], self._prepare(holder, job_id, [(position, item)]))
+            except _Cancelled:
+                raise
+            except Exception as error:
+                problem = str(error) if isinstance(error, LoccitError) else _OUR_FAULT
+                logger.warning("item failed", extra={"job": job_id, "item": position}, exc_info=True)
+                with holder.database.writing() as connection:
+                    stored.finish_item(connection, job_id, position, problem=problem)
 
     def _require_running(self, connection: Connection, job_id: str) -> None:
         state = connection.execute("SELECT state FROM jobs WHERE job_id = ?", (job_id,)).get
@@ -246,15 +263,34 @@ class Jobs:
         return int(total * (1.0 if settled else self._share_done.get(job.job_id, 0.0))), total, "bytes"
 
 
-def _stored_item(holder: Collection, upload: Upload) -> stored.StoredItem:
-    return stored.StoredItem(
-        document_id=upload.document_id,
-        source_sha=holder.originals.add(upload.source.content),
-        source=stored.description(upload.source),
-        state="queued",
-        version=None,
-        problem=None,
-    )
+_Group: TypeAlias = list[tuple[int, stored.StoredItem]]
+"""Items of a job with their positions."""
+
+
+def _groups(holder: Collection, job: stored.StoredJob) -> Iterator[_Group]:
+    """What is still to be done of the job, as it is committed together."""
+
+    def size(queued: tuple[int, stored.StoredItem]) -> int:
+        path = holder.originals.path(queued[1].source_sha)
+        return path.stat().st_size if path.exists() else 0
+
+    queued = ((position, item) for position, item in enumerate(job.items) if item.state == "queued")
+    return grouped(queued, weight=size, most_items=GROUP, most_weight=GROUP_BYTES)
+
+
+def _stored_items(holder: Collection, uploads: Sequence[Upload]) -> list[stored.StoredItem]:
+    shas = holder.originals.add([upload.source.content for upload in uploads])
+    return [
+        stored.StoredItem(
+            document_id=upload.document_id,
+            source_sha=sha,
+            source=stored.description(upload.source),
+            state="queued",
+            version=None,
+            problem=None,
+        )
+        for upload, sha in zip(uploads, shas, strict=True)
+    ]
 
 
 def _repeated(connection: Connection, key: str | None, body_sha256: str | None) -> str | None:

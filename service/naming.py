@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath, PurePosixPath
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 MEDIA_TYPES: Mapping[str, str] = {
@@ -49,6 +50,24 @@ def document_id_of(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = _NOT_IN_AN_ID.sub("-", PurePosixPath(plain.replace("\\", "/")).name).strip("-.~")[:80]
     return "-".join(part for part in (slug, short_hash(name.encode("utf-8", "replace"))) if part)
+
+
+def document_id_of_path(parts: Sequence[str]) -> str:
+    """What is readable of the last parts of a path, with a short hash of them, so that no two have the same."""
+    plain = unicodedata.normalize("NFKD", "/".join(parts)).encode("ascii", "ignore").decode()
+    slug = _NOT_IN_AN_ID.sub("-", plain)[-80:].strip("-.~")
+    return "-".join(part for part in (slug, _path_hash(parts)) if part)
+
+
+def is_made_of_path(document_id: str, path: PurePath) -> bool:
+    """Whether `document_id_of_path` made the id, of however many of the last parts of the path."""
+    parts = path.parts[1:]
+    made = document_id.rpartition("-")[2]
+    return any(_path_hash(parts[first:]) == made for first in reversed(range(len(parts))))
+
+
+def _path_hash(parts: Sequence[str]) -> str:
+    return short_hash(os.fsencode("/".join(parts)))
 
 
 def media_type_of_file(name: str, content: bytes) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from embeddings.corpus.conditions import Condition
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import PIECE, metadata_of
-from embeddings.domain import Keys, Passage, Place, Vectors
+from embeddings.domain import Keys, Passage, Place
 from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
 from embeddings.views import IndexedPassages
 
@@ -156,24 +157,29 @@ def indexed(
         f" FROM indexings i JOIN passages p USING (indexing_key){join}"
         f" WHERE {chosen} ORDER BY i.indexing_key, p.passage_key",
         {"keys": None if indexing_keys is None else json.dumps(indexing_keys.tolist())},
-    ).fetchall()
+    )
+    passage_keys, indexed_keys, words, vectors = array("q"), array("q"), [], bytearray()
+    # Row by row: those of a whole collection would hold its vectors a second time.
+    for passage_key, indexing_key, listed, vector, crc32 in rows:
+        passage_keys.append(passage_key)
+        indexed_keys.append(indexing_key)
+        words.append(listed)
+        if with_vectors:
+            vectors += _sound(vector, crc32, dimension)
     return IndexedPassages(
-        passage_keys=np.array([row[0] for row in rows], np.int64),
-        indexing_keys=np.array([row[1] for row in rows], np.int64),
-        words=[row[2] for row in rows],
-        vectors=_vectors((row[3:] for row in rows), dimension)
-        if with_vectors
-        else np.empty((len(rows), 0), np.float32),
+        passage_keys=np.array(passage_keys, np.int64),
+        indexing_keys=np.array(indexed_keys, np.int64),
+        words=words,
+        vectors=np.frombuffer(vectors, "<f4").astype(np.float32, copy=False).reshape(len(words), -1)
+        if words
+        else np.empty((0, dimension), np.float32),
     )
 
 
-def _vectors(stored: Iterable[Sequence[Any]], dimension: int) -> Vectors:
-    joined = bytearray()
-    for vector, crc32 in stored:
-        if len(vector) != 4 * dimension or zlib.crc32(vector) != crc32:
-            raise StoreCorrupt("A stored vector is damaged. Run `loccit doctor --repair`.")
-        joined += vector
-    return np.frombuffer(joined, "<f4").astype(np.float32, copy=False).reshape(-1, dimension)
+def _sound(vector: bytes, crc32: int, dimension: int) -> bytes:
+    if len(vector) != 4 * dimension or zlib.crc32(vector) != crc32:
+        raise StoreCorrupt("A stored vector is damaged. Run `loccit doctor --repair`.")
+    return vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

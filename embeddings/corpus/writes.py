@@ -22,6 +22,8 @@ class Change:
     version: int
     created: bool
     unchanged: bool
+    ended: tuple[int, ...] = ()
+    """Indexings that ended with it, whose vectors may now be unused: see `drop_unused_vectors`."""
 
 
 def advance(connection: Connection) -> int:
@@ -49,7 +51,7 @@ def store_vectors(connection: Connection, vectors: Mapping[bytes, Vectors]) -> N
 def put_version(
     connection: Connection, collection: str, document_id: str, prepared: PreparedDocument, now: int
 ) -> Change:
-    """Make the prepared document the current version, or note that it is already."""
+    """Make the prepared document the current version, or note that it is already; its vectors must be stored."""
     latest = find_version(connection, document_id)
     live = latest if latest is not None and latest.is_current else None
     if live is not None and live.structure_sha == prepared.structure_sha:
@@ -62,12 +64,12 @@ def _put_same(
 ) -> Change:
     seq = advance(connection)
     _replace_description(connection, live.version_key, prepared, now)
+    ended: tuple[int, ...] = ()
     if live.title != prepared.title:
         # The title is part of what the encoder reads: the same version is cut and indexed anew under it.
         ended = end_indexings(connection, live.version_key, seq)
         add_indexing(connection, collection, live, prepared.passages, seq)
-        drop_unused_vectors(connection, ended)
-    return Change(seq=seq, version=live.version, created=False, unchanged=True)
+    return Change(seq=seq, version=live.version, created=False, unchanged=True, ended=ended)
 
 
 def _put_new(
@@ -85,15 +87,14 @@ def _put_new(
         " created_at = iif(current_key IS NULL, :now, created_at) RETURNING document_key, last_version",
         {"id": document_id, "now": now},
     ).fetchone()
-    ended = [] if live is None else end_indexings(connection, live.version_key, seq)
+    ended = () if live is None else end_indexings(connection, live.version_key, seq)
     version_key = _insert_version(connection, document_key, version, prepared, now)
     connection.execute("UPDATE documents SET current_key = ? WHERE document_key = ?", (version_key, document_key))
     made = find_version(connection, document_id)
     if made is None:
         raise AssertionError("a version that was just written is not there")
     add_indexing(connection, collection, made, prepared.passages, seq)
-    drop_unused_vectors(connection, ended)
-    return Change(seq=seq, version=version, created=live is None, unchanged=False)
+    return Change(seq=seq, version=version, created=live is None, unchanged=False, ended=ended)
 
 
 def _insert_version(
@@ -155,17 +156,20 @@ def add_indexing(
     )
 
 
-def end_indexings(connection: Connection, version_key: int, seq: int) -> list[int]:
+def end_indexings(connection: Connection, version_key: int, seq: int) -> tuple[int, ...]:
     """From `seq` on the version's passages are not live; they stay readable. Returns the indexings that ended."""
     rows = connection.execute(
         "UPDATE indexings SET removed_seq = ? WHERE version_key = ? AND removed_seq IS NULL RETURNING indexing_key",
         (seq, version_key),
     )
-    return [row[0] for row in rows]
+    return tuple(row[0] for row in rows)
 
 
 def drop_unused_vectors(connection: Connection, ended: Iterable[int]) -> None:
-    """Drop the vectors of ended indexings that no live passage shares."""
+    """Drop the vectors of ended indexings that no live passage shares.
+
+    Last in a transaction: what is written after the end of one indexing may share the vectors that it had.
+    """
     connection.executemany(
         "DELETE FROM vectors WHERE content_sha IN (SELECT content_sha FROM passages WHERE indexing_key = ?)"
         " AND NOT EXISTS (SELECT 1 FROM live_passages p WHERE p.content_sha = vectors.content_sha)",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from email.message import Message
 from pathlib import PurePosixPath
 from typing import TypeVar
@@ -15,9 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from embeddings.domain import Metadata, Source
 from service.api.bodies import parse_json
+from service.api.problems import invalid
 from service.api.routing import media_type_of, unsupported
 from service.api.schemas.fields import MetadataField
-from service.api.schemas.requests import DocumentBody, DocumentsBody, NewDocumentBody
+from service.api.schemas.requests import DocumentBody, DocumentsBody, FileBody, NewDocumentBody
 from service.jobs import Upload
 from service.naming import MEDIA_TYPES, READABLE_TYPES, document_id_of, short_hash
 
@@ -29,6 +31,7 @@ Checked = TypeVar("Checked")
 _METADATA = TypeAdapter[Metadata](MetadataField)
 _DOCUMENT = TypeAdapter(DocumentBody)
 _DOCUMENTS = TypeAdapter(DocumentsBody)
+_FILES = TypeAdapter(list[FileBody])
 
 
 def source_of_json(body: DocumentBody) -> Source:
@@ -66,13 +69,34 @@ def _upload_of_json(body: NewDocumentBody) -> Upload:
     return Upload(document_id=body.document_id or f"text-{short_hash(source.content)}", source=source)
 
 
-def upload_of_file(*, name: str, media_type: str, content: bytes) -> Upload:
-    """A file of a form: its name makes the id and, where the part tells no usable type, the type."""
-    by_name = MEDIA_TYPES.get(PurePosixPath(name).suffix.lower(), media_type)
-    known = media_type if media_type in READABLE_TYPES else by_name
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormFile:
+    name: str
+    media_type: str
+    content: bytes
+
+
+def uploads_of_files(files: Sequence[FormFile], described: str | None) -> list[Upload]:
+    """The files of a form, and its `documents`: a list in JSON that tells more of each, in their order.
+
+    Raises RequestValidationError, Problem.
+    """
+    if described is None:
+        return [_upload_of_file(file, FileBody()) for file in files]
+    told = _checked(_FILES, parse_json(described.encode("utf-8", "surrogatepass")), "body", "documents")
+    if len(told) != len(files):
+        raise invalid("/documents", f"It describes {len(told)} documents, and there are {len(files)} files.")
+    return [_upload_of_file(file, body) for file, body in zip(files, told, strict=True)]
+
+
+def _upload_of_file(file: FormFile, told: FileBody) -> Upload:
+    """Its name makes the id where none is told and, where the part tells no usable type, the type."""
+    by_name = MEDIA_TYPES.get(PurePosixPath(file.name).suffix.lower(), file.media_type)
+    known = file.media_type if file.media_type in READABLE_TYPES else by_name
     if known not in _READABLE:
         raise unsupported(f"Each file must be {_KINDS}, by its type or the ending of its name.")
-    return Upload(document_id=document_id_of(name), source=Source(content=content, media_type=known))
+    source = Source(content=file.content, media_type=known, title=told.title, uri=told.uri, metadata=told.metadata)
+    return Upload(document_id=told.document_id or document_id_of(file.name), source=source)
 
 
 def digest_of(uploads: Iterable[Upload]) -> str:

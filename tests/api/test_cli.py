@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +68,11 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
             answer = loccit("ask", "In what year was Harwick Lighthouse built?")
             assert answer.returncode in (0, 3), answer.stderr
             assert "harwick.txt, version 1" in answer.stdout
+            (tmp_path / "docs").mkdir()
+            (tmp_path / "docs" / "bonn.txt").write_text("The lamp of Bonn is green.")
+            ingested = loccit("ingest", "docs", "harwick.txt")
+            assert ingested.stdout.startswith("In 'default': 2 new ("), ingested.stderr
+            assert "bonn.txt-" in loccit("documents").stdout
             second = loccit("serve", "--port", "0")
             assert second.returncode == 1
             assert len(second.stderr.splitlines()) == 1
@@ -75,12 +82,96 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
     assert running_url(tmp_path / "data") is None
 
 
+def write_docs(folder: Path) -> None:
+    (folder / "docs" / "x").mkdir(parents=True)
+    (folder / "docs" / "harwick.md").write_text(f"# Harwick\n\n{TEXT}")
+    (folder / "docs" / "x" / "bonn.txt").write_text("The lamp of Bonn is green.")
+
+
+def test_a_folder_is_ingested_followed_and_answers(loccit: Loccit, tmp_path: Path) -> None:
+    write_docs(tmp_path)
+    dry = loccit("ingest", "docs", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert dry.stdout.splitlines()[2].startswith("Would be in 'default': 2 new (")
+    assert loccit("documents").stdout == ""
+    first = loccit("ingest", "docs", "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    assert (told["new"], told["failed"], told["interrupted"]) == (2, [], False)
+    (tmp_path / "docs" / "x" / "bonn.txt").unlink()
+    (tmp_path / "docs" / "bad.txt").write_bytes(b"nul \0 nul")
+    second = loccit("ingest", "docs", "--sync")
+    assert second.returncode == 1
+    assert second.stdout.startswith("In 'default': 1 removed, 1 unchanged, 1 failed (")
+    assert second.stderr.splitlines()[-1] == (
+        f"failed: {tmp_path}/docs/bad.txt: The text holds NUL characters, as binary files do."
+    )
+    assert "Edda Thornquist" in loccit("search", "Who built Harwick Lighthouse?").stdout
+
+
+def test_a_folder_that_has_lost_all_its_files_is_not_taken_for_empty(loccit: Loccit, tmp_path: Path) -> None:
+    write_docs(tmp_path)
+    assert loccit("ingest", "docs", "-c", "lamps").returncode == 0
+    (tmp_path / "docs" / "harwick.md").unlink()
+    (tmp_path / "docs" / "x" / "bonn.txt").unlink()
+    refused = loccit("ingest", "docs", "--sync", "-c", "lamps")
+    assert refused.returncode == 1
+    assert "2 documents would be removed" in refused.stderr
+    assert "2 removed" in loccit("ingest", "docs", "--sync", "--allow-empty", "-c", "lamps").stdout
+
+
+def test_a_run_that_is_interrupted_goes_on_where_it_was(
+    environment: dict[str, str], loccit: Loccit, tmp_path: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    for number in range(300):
+        lamps = " ".join(f"Lamp {number} of cliff {cliff} shines." for cliff in range(20))
+        (tmp_path / "docs" / f"{number}.txt").write_text(lamps)
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "ingest", "docs", "--json"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as ingesting:  # fmt: skip
+        database = tmp_path / "data" / "collections"
+        while not list(database.glob("*/originals/*/*")):
+            time.sleep(0.05)
+        time.sleep(1.0)
+        ingesting.send_signal(signal.SIGINT)
+        output, errors = ingesting.communicate(timeout=60)
+    assert ingesting.returncode == 130, errors
+    first = json.loads(output)
+    assert first["interrupted"] is True
+    assert first["new"] < 300
+    second = json.loads(loccit("ingest", "docs", "--json").stdout)
+    assert second["failed"] == []
+    assert second["unchanged"] >= first["new"]
+    assert second["new"] + second["unchanged"] == 300
+    third = json.loads(loccit("ingest", "docs", "--json").stdout)
+    assert (third["new"], third["changed"], third["unchanged"]) == (0, 0, 300)
+
+
+def test_a_folder_is_followed(environment: dict[str, str], loccit: Loccit, tmp_path: Path) -> None:
+    write_docs(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "ingest", "docs", "--watch"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as following:  # fmt: skip
+        assert following.stdout is not None
+        assert following.stdout.readline().startswith("In 'default': 2 new (")
+        (tmp_path / "docs" / "harwick.md").write_text("# Harwick\n\nIt is gone.")
+        (tmp_path / "docs" / "x" / "bonn.txt").unlink()
+        assert following.stdout.readline().startswith("In 'default': 1 changed, 1 removed (")
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 130
+    assert "version 2" in loccit("documents").stdout
+
+
 def test_what_goes_wrong_is_told_in_one_line(loccit: Loccit) -> None:
     for arguments, variables, code in (
         (("serve", "--host", "0.0.0.0"), {}, 1),
         (("ask", "Why?"), {"LOCCIT_URL": "http://127.0.0.1:9"}, 1),
         (("ask", "Why?", "-c", "no-such-one"), {}, 1),
         (("documents",), {"LOCCIT_PORT": "many"}, 2),
+        (("ingest", "."), {"LOCCIT_URL": "http://127.0.0.1:9"}, 1),
     ):
         ended = loccit(*arguments, **variables)
         assert ended.returncode == code, ended.stderr

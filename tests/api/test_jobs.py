@@ -4,6 +4,8 @@ import json
 import time
 from typing import Any
 
+import pytest
+
 from tests.api.conftest import Api
 from tests.api.test_refusals import pointers, problem
 
@@ -37,6 +39,38 @@ def test_files_of_a_form_get_readable_ids(api: Api, collection: str) -> None:
     assert first == "notes.md"
     assert second.startswith("Ete-.txt-")
     assert api.json("GET", f"/v1/collections/{collection}/documents/{first}")["media_type"] == "text/markdown"
+
+
+def test_a_form_may_tell_more_of_its_files(api: Api, collection: str) -> None:
+    files = [
+        ("file", ("a", b"# Curlew\n\nIt probes.", "text/markdown")),
+        ("file", ("b.txt", b"A godwit flies.", "text/plain")),
+    ]
+    told = [
+        {"document_id": "curlew", "uri": "file:///birds/a.md", "metadata": {"kind": "wader"}},
+        {"title": "On godwits"},
+    ]
+    path = f"/v1/collections/{collection}/documents"
+    job_id = api.json("POST", path, status=202, files=files, data={"documents": json.dumps(told)})["job_id"]
+    assert [item["document_id"] for item in finished(api, job_id)["items"]] == ["curlew", "b.txt"]
+    curlew = api.json("GET", f"{path}/curlew")
+    assert (curlew["title"], curlew["uri"], curlew["metadata"]) == ("Curlew", "file:///birds/a.md", {"kind": "wader"})
+    assert api.json("GET", f"{path}/b.txt")["title"] == "On godwits"
+
+
+@pytest.mark.parametrize(
+    ("told", "pointer"),
+    [
+        ("[{}]", "/documents"),
+        ('[{}, {"document_id": "a b"}]', "/documents/1/document_id"),
+        ('[{"colour": 1}, {}]', "/documents/0/colour"),
+        ("{}", "/documents"),
+    ],
+)
+def test_what_a_form_tells_amiss_is_refused(api: Api, collection: str, told: str, pointer: str) -> None:
+    files = [("file", (name, b"A", "text/plain")) for name in ("a.txt", "b.txt")]
+    path = f"/v1/collections/{collection}/documents"
+    assert pointers(api("POST", path, files=files, data={"documents": told})) == [pointer]
 
 
 def test_missing_ids_are_made_of_the_text(api: Api, collection: str) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from embeddings.collection import Collection
-from embeddings.domain import Vectors
+from embeddings.collection import GROUP, Collection
+from embeddings.domain import LoadedDocument, Source, Vectors
 from embeddings.errors import InvalidText
 from embeddings.files import Originals
 from embeddings.inspection import inspect
 from embeddings.library import Library
+from embeddings.loaders.plain import PlainLoader
 from service.jobs import JobRecord, Jobs, Upload
 from tests.integration.conftest import OpenLibrary, parts, plain
 
@@ -32,7 +33,7 @@ def test_receipts_come_in_order_each_when_its_document_can_be_found(collection: 
     receipts = collection.put_many((f"note-{number}", plain(note(number))) for number in range(30))
     for number, receipt in enumerate(receipts):
         assert (receipt.document_id, receipt.version, receipt.seq) == (f"note-{number}", 1, number + 1)
-        assert collection.seq == receipt.seq
+        assert collection.seq >= receipt.seq
         assert collection.text(receipt.document_id).text == note(number)
 
 
@@ -68,7 +69,7 @@ def test_the_same_bytes_from_many_threads_are_kept_once_and_whole(tmp_path: Path
     originals = Originals(tmp_path / "originals")
     contents = [bytes([number]) * 100_000 for number in range(8)] * 8
     with ThreadPoolExecutor(8) as pool:
-        shas = list(pool.map(originals.add, contents))
+        shas = [sha for added in pool.map(originals.add, [[one] for one in contents]) for sha in added]
     assert [originals.read(sha) for sha in shas] == contents
     assert sorted(originals.all()) == sorted(set(shas))
 
@@ -77,6 +78,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from embeddings.library import Library
+from embeddings.loaders.plain import PlainLoader
 from tests.integration.conftest import parts
 from tests.integration.test_bulk import note, plain
 
@@ -104,7 +106,7 @@ def test_every_receipt_holds_when_the_process_is_killed_among_many(tmp_path: Pat
     acknowledged = [line.strip() for line in receipts if line.endswith("\n")]
     assert acknowledged == [f"note-{number}" for number in range(len(acknowledged))]
     assert stored == {f"note-{number}": note(number) for number in range(len(stored))}
-    assert 0 <= len(stored) - len(acknowledged) <= 1
+    assert 0 <= len(stored) - len(acknowledged) <= GROUP
 
 
 @pytest.fixture
@@ -137,6 +139,24 @@ def test_a_job_goes_on_after_an_item_that_fails_and_keeps_the_order_of_versions(
     assert [(item.state, item.version) for item in job.items] == [
         ("succeeded", 1), ("failed", None), ("succeeded", 2), ("succeeded", 3)
     ]  # fmt: skip
+
+
+def test_an_item_that_meets_a_fault_of_ours_fails_alone(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PlainLoader.load
+
+    def faulty(self: PlainLoader, source: Source) -> LoadedDocument:
+        if b"Entry 5 " in source.content:
+            raise RecursionError
+        return original(self, source)
+
+    monkeypatch.setattr(PlainLoader, "load", faulty)
+    uploads = [Upload(document_id=f"note-{number}", source=plain(note(number))) for number in range(10)]
+    job = finished(jobs, jobs.submit("notes", uploads))
+    assert [item.document_id for item in job.items if item.state == "failed"] == ["note-5"]
+    assert job.items[5].problem == "The document could not be read, by a fault of the service. Its log says more."
+    assert library.collection("notes").info().documents == 9
 
 
 def test_a_job_that_is_cancelled_commits_nothing_more(

@@ -37,11 +37,13 @@ def served(data: Path, stop_with: signal.Signals) -> Iterator[httpx.Client]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-            wait_until_ready(client, process)
-            yield client
-        process.send_signal(stop_with)
-        process.wait(timeout=30)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+                wait_until_ready(client, process)
+                yield client
+        finally:
+            process.send_signal(stop_with)
+            process.wait(timeout=30)
 
 
 def wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
@@ -60,7 +62,7 @@ def text(number: int) -> str:
 
 
 def test_a_service_killed_in_mid_ingest_loses_nothing_and_finishes_its_job(tmp_path: Path) -> None:
-    documents = [{"document_id": f"job-{number}", "text": text(number)} for number in range(120)]
+    documents = [{"document_id": f"job-{number}", "text": text(number)} for number in range(400)]
     with served(tmp_path / "data", signal.SIGKILL) as client:
         accepted = client.post("/v1/collections/default/documents", json={"documents": documents})
         assert accepted.status_code == 202

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from embeddings.ahead import ahead
+from embeddings.ahead import ahead, grouped
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -61,3 +61,16 @@ def test_closing_waits_for_what_has_begun_and_begins_nothing_more() -> None:
 
 def test_nothing_to_do_is_done_at_once() -> None:
     assert list(ahead(str, [], threads=2)) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "groups"),
+    [
+        ([], []),
+        ([1, 1, 1, 1], [[1, 1, 1], [1]]),
+        ([5, 4, 2, 9, 20, 1], [[5, 4], [2], [9], [20], [1]]),
+        ([0, 0, 10, 0], [[0, 0, 10], [0]]),
+    ],
+)
+def test_groups_keep_the_order_and_both_bounds(weights: list[int], groups: list[list[int]]) -> None:
+    assert list(grouped(weights, weight=lambda one: one, most_items=3, most_weight=10)) == groups

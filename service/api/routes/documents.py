@@ -17,7 +17,7 @@ from service.api.problems import Problem, invalid
 from service.api.replies import json_reply, name_of, page_of, problems
 from service.api.routing import DocumentRoute, media_type_of, router, unsupported
 from service.api.schemas.fields import Title, Uri
-from service.api.schemas.requests import DocumentBody, DocumentsBody
+from service.api.schemas.requests import DocumentBody, DocumentsBody, FileBody
 from service.api.schemas.responses import (
     DeleteReceiptModel,
     DocumentModel,
@@ -26,7 +26,7 @@ from service.api.schemas.responses import (
     ListedDocumentModel,
     PutReceiptModel,
 )
-from service.api.uploads import digest_of, source_of_request, upload_of_file, uploads_of_json
+from service.api.uploads import FormFile, digest_of, source_of_request, uploads_of_files, uploads_of_json
 from service.jobs import Upload
 from service.naming import READABLE_TYPES
 
@@ -34,6 +34,7 @@ routes = router(DocumentRoute, tag="Documents")
 
 _WAITED_BYTES = 1_000_000
 _MAX_FILES = 1000
+_MAX_DESCRIPTIONS_BYTES = 4_000_000
 _TEXT = {"schema": {"type": "string"}}
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENT_CONTENT: dict[str, Any] = {
@@ -57,7 +58,15 @@ _DOCUMENTS_CONTENT: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "properties": {
+                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        "documents": {
+                            "type": "array",
+                            "items": FileBody.model_json_schema(),
+                            "description": "As JSON: what is said of each file, in their order.",
+                        },
+                    },
+                    "required": ["file"],
                 }
             },
         },
@@ -110,7 +119,9 @@ async def add_documents(
     desk: DeskDep,
     idempotency_key: Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,200}$")] = None,
 ) -> Response:
-    """Takes many documents as a job. Where an id is missing, one is made from the file's name or the text."""
+    """Takes many documents as a job. Where an id is missing, one is made from the file's name or the text.
+
+    A form's part `documents` may tell the id, title, uri and metadata of each file."""
     match media_type_of(request):
         case "application/json":
             uploads = uploads_of_json(parse_json(await request.body()))
@@ -171,14 +182,19 @@ async def delete_document(
 
 
 async def _files(request: Request) -> list[Upload]:
-    async with request.form(max_files=_MAX_FILES, max_fields=0) as form:
+    async with request.form(max_files=_MAX_FILES, max_fields=1, max_part_size=_MAX_DESCRIPTIONS_BYTES) as form:
         files = [one for one in form.getlist("file") if isinstance(one, UploadFile)]
-        if not files or len(files) < len(form.multi_items()):
-            raise invalid("/file", "Send files in parts named `file`, and nothing else.")
-        return [
-            upload_of_file(name=one.filename or "", media_type=one.content_type or "", content=await one.read())
-            for one in files
-        ]
+        described = form.get("documents")
+        others = len(form.multi_items()) - len(files) - isinstance(described, str)
+        if not files or others:
+            raise invalid("/file", "Send files in parts named `file`, and nothing else but one text part `documents`.")
+        return uploads_of_files(
+            [
+                FormFile(name=one.filename or "", media_type=one.content_type or "", content=await one.read())
+                for one in files
+            ],
+            described if isinstance(described, str) else None,
+        )
 
 
 async def _accept(

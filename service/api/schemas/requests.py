@@ -96,6 +96,15 @@ class DocumentsBody(Body):
     documents: list[NewDocumentBody] = Field(min_length=1, max_length=1000)
 
 
+class FileBody(Body):
+    """What is said of a file of a form."""
+
+    document_id: DocumentId | None = None
+    title: Title | None = None
+    uri: Uri | None = None
+    metadata: MetadataField = {}
+
+
 class VerifyBody(Body):
     text: str = Field(min_length=1, max_length=20_000)
     collection: CollectionId = "default"
