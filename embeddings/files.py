@@ -67,9 +67,28 @@ def replace_file(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def sync_tree(folder: Path) -> None:
+    """Sync every file and folder below, the files first: each may have been written in full by then."""
+    paths = list(folder.rglob("*"))
+    for path in (path for path in paths if path.is_file()):
+        sync_file(path)
+    for path in (folder, *(path for path in paths if path.is_dir())):
+        sync_folder(path)
+
+
+def sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(folder: Path) -> None:
+    """With every folder above that is missing; each is the owner's alone, and on disk."""
     if not folder.is_dir():
-        folder.mkdir(mode=0o700, parents=True)
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700)
         sync_folder(folder.parent)
 
 
@@ -107,7 +126,6 @@ class Originals:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._adding = threading.Lock()
-        make_folder(folder)
 
     def path(self, sha: bytes) -> Path:
         name = sha.hex()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ import apsw
 from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
 
 BUSY_TIMEOUT_MS = 5_000
+COPIED_PAGES = 2_048
+"""Of a backup, between two reports of progress: 8 MiB."""
 
 
 class Connection(Protocol):
@@ -55,7 +57,7 @@ class Database:
             existed = path.exists()
             self._writer = apsw.Connection(str(path))
             path.chmod(0o600)
-            self._prepare(self._writer)
+            self.prepare(self._writer)
             self._writer.pragma("journal_mode", "wal")
             self._writer.pragma("synchronous", "full")
             self._writer.pragma("secure_delete", True)
@@ -65,7 +67,7 @@ class Database:
             self._migrate(schema)
 
     @staticmethod
-    def _prepare(connection: apsw.Connection) -> None:
+    def prepare(connection: apsw.Connection) -> None:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.pragma("mmap_size", 0)
         connection.pragma("trusted_schema", False)
@@ -125,7 +127,7 @@ class Database:
 
     def _open_reader(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-        self._prepare(connection)
+        self.prepare(connection)
         connection.pragma("query_only", True)
         return connection
 
@@ -143,3 +145,40 @@ class Database:
             self._idle.get_nowait().close()
         with self._lock:
             self._writer.close()
+
+
+@contextmanager
+def reading_file(path: Path) -> Iterator[Connection]:
+    """A snapshot of a database that another process may be writing to."""
+    with _store_errors(), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        Database.prepare(connection)
+        connection.execute("BEGIN")
+        yield connection
+
+
+def copy_database(source: Path, copy: Path, progress: Callable[[int, int], None]) -> None:
+    """Copy what the database holds at one moment, while another process may go on writing to it.
+
+    The copy is a single synced file, checked page by page; `progress` is told bytes done and in total.
+    Raises StoreCorrupt, DiskFull.
+    """
+    with _store_errors():
+        with (
+            closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reader,
+            closing(apsw.Connection(str(copy))) as writer,
+        ):
+            copy.chmod(0o600)
+            Database.prepare(reader)
+            page_bytes = reader.pragma("page_size")
+            # A snapshot taken before the first step: otherwise each foreign commit would start the copy over.
+            reader.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
+            writer.pragma("synchronous", "full")
+            with writer.backup("main", reader, "main") as backup:
+                while not backup.done:
+                    backup.step(COPIED_PAGES)
+                    total = backup.page_count * page_bytes
+                    progress(total - backup.remaining * page_bytes, total)
+            writer.pragma("journal_mode", "delete")
+            problems = [row[0] for row in writer.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        if problems:
+            raise StoreCorrupt("The store is damaged: `loccit doctor` tells how; a copy of it would be, too.")

@@ -75,12 +75,41 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
     assert running_url(tmp_path / "data") is None
 
 
+def test_a_backup_is_taken_while_the_service_runs_and_restored(
+    loccit: Loccit, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "harwick.txt").write_text(TEXT)
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as serving:  # fmt: skip
+        try:
+            assert serving.stdout is not None
+            serving.stdout.readline()
+            loccit("put", "harwick.txt")
+            made = loccit("backup", "kept", "--json")
+            assert made.returncode == 0, made.stderr
+            assert json.loads(made.stdout)["collections"] == ["default"]
+            refused = loccit("restore", "kept", "--overwrite")
+            assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+            assert "Another Loccit process" in refused.stderr
+        finally:
+            serving.terminate()
+            assert serving.wait(30) == 0
+    restored = loccit("restore", "kept", "--data", "elsewhere")
+    assert restored.stdout.startswith("Restored to ")
+    assert loccit("documents", "--data", "elsewhere").stdout.startswith("harwick.txt  version 1")
+    assert loccit("doctor", "--data", "elsewhere").returncode == 0
+
+
 def test_what_goes_wrong_is_told_in_one_line(loccit: Loccit) -> None:
     for arguments, variables, code in (
         (("serve", "--host", "0.0.0.0"), {}, 1),
         (("ask", "Why?"), {"LOCCIT_URL": "http://127.0.0.1:9"}, 1),
         (("ask", "Why?", "-c", "no-such-one"), {}, 1),
         (("documents",), {"LOCCIT_PORT": "many"}, 2),
+        (("backup", "kept", "--data", "nothing"), {}, 1),
+        (("restore", "nothing"), {}, 1),
     ):
         ended = loccit(*arguments, **variables)
         assert ended.returncode == code, ended.stderr
