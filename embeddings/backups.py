@@ -38,13 +38,11 @@ from embeddings.files import (
     sync_tree,
     write_synced,
 )
+from embeddings.registry import COLLECTIONS, STORE, SYSTEM
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
-SYSTEM = "system.db"
 CALIBRATION = "calibration.json"
-COLLECTIONS = "collections"
-STORE = "collection.db"
 ORIGINALS = "originals"
 STAGE = "restore" + UNFINISHED
 ATTEMPTS = 5

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -29,12 +30,13 @@ from embeddings.domain import (
     Vectors,
     VersionText,
 )
-from embeddings.errors import UnknownDocument
+from embeddings.errors import Busy, DiskFull, StoreReadOnly, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
 from embeddings.ingestion import CUT, Ingestion, PreparedDocument, passages_missing, restore
 from embeddings.live_view import LiveView
 from embeddings.ports import Encoder, VectorIndexes, WordIndexes
+from embeddings.registry import NAME
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,8 @@ BATCH = 256
 """Passages encoded between two looks at progress and cancellation."""
 HELD = 1024
 """Vectors held in memory until the commit; those of a larger document are stored as they come."""
+ERASING = "erasing"
+"""In the store's own notes while traces of what was purged are left."""
 PREPARED_AHEAD = 2
 """Documents prepared while one is committed: while one of them is cut, the other is encoded."""
 
@@ -113,6 +117,10 @@ class Collection:
             words=parts.words,
         )
         self.live = LiveView(self.database, checkpoints)
+        try:
+            self._finish_erasing()
+        except (Busy, DiskFull, StoreReadOnly) as error:
+            logger.error("a purge is not finished yet", extra={"collection": name, "reason": str(error)})
 
     def _begin(self) -> None:
         with self.database.writing() as connection:
@@ -120,6 +128,8 @@ class Collection:
                 records.set_meta(connection, "seq", 0)
                 records.set_meta(connection, "created_at", records.now_microseconds())
                 records.set_meta(connection, "fingerprint", self._parts.fingerprint)
+            if records.meta(connection, NAME) != self.name:
+                records.set_meta(connection, NAME, self.name)
 
     def _recut(self) -> None:
         """Make all passages anew, in one transaction, where another encoder or another way of cutting made them."""
@@ -301,6 +311,8 @@ class Collection:
     ) -> writes.Change | None:
         """None where vectors that were known are gone, since the last passage that used them was removed meanwhile."""
         with self._committing:
+            # A purge of the same bytes may have removed them since they were prepared.
+            self.originals.keep(prepared.source_sha, prepared.source.content)
             with self.database.writing() as connection:
                 writes.store_vectors(connection, vectors)
                 wanted = {one.content_sha for one in prepared.passages}
@@ -327,12 +339,14 @@ class Collection:
     def delete(self, document_id: str, *, purge: bool = False) -> DeleteReceipt:
         """From the return on the document is in no answer; a purge also erases its text and bytes.
 
-        A purge may follow a plain delete. Raises UnknownDocument where there is nothing to delete or to erase.
+        A purge may follow a plain delete. Raises UnknownDocument where there is nothing to delete or to erase, Busy
+        where a long read holds the erasing up: then the document is deleted, and the purge can be repeated.
         """
         with self._committing:
             with self.database.writing() as connection:
                 found = records.find_version(connection, document_id)
-                if found is None or not (found.is_current or (purge and found.source_sha)):
+                can_be_erased = purge and found is not None and self._has_traces(connection, found)
+                if found is None or not (found.is_current or can_be_erased):
                     raise UnknownDocument(f"There is no document {document_id!r} in this collection.")
                 deletion = writes.delete_document(connection, found)
             self.live.follow()
@@ -344,14 +358,41 @@ class Collection:
         )
 
     def _erase(self, document_id: str) -> None:
-        """Erase from the store, its log, the index generations and the originals, in this order."""
         with self._committing, self.database.writing() as connection:
-            unreferenced = writes.erase_document(connection, document_id)
+            is_overdue = records.meta(connection, ERASING)
+            unnamed = writes.erase_document(connection, document_id)
+            records.set_meta(connection, ERASING, 1)
+        if is_overdue:
+            self._finish_erasing()
+        else:
+            self._erase_traces(unnamed)
+
+    @staticmethod
+    def _has_traces(connection: Connection, found: records.StoredVersion) -> bool:
+        return bool(found.source_sha or records.meta(connection, ERASING))
+
+    def _finish_erasing(self) -> None:
+        """Where a purge was cut short: by a kill, or since a long read held it up."""
+        with self.database.reading() as connection:
+            if not records.meta(connection, ERASING):
+                return
+            named = set(records.named_originals(connection))
+        self._erase_traces(sha for sha in self.originals.all() if sha not in named)
+
+    def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
+        """In the store's log, the index generations and the originals, in this order."""
         self.database.truncate_log()
         self.live.checkpoint()
         self.live.forget_older_generations()
-        for sha in unreferenced:
-            self.originals.remove(sha)
+        with self._committing:
+            for sha in unnamed:
+                self.originals.remove(sha, unless=partial(self._is_named, sha))
+            with self.database.writing() as connection:
+                records.set_meta(connection, ERASING, 0)
+
+    def _is_named(self, sha: bytes) -> bool:
+        with self.database.reading() as connection:
+            return records.is_original_named(connection, sha)
 
     def close(self) -> None:
         """Checkpoint what has been written, so that the next start is quick."""

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -125,7 +125,7 @@ class Originals:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._adding = threading.Lock()
+        self._changing = threading.Lock()
 
     def path(self, sha: bytes) -> Path:
         name = sha.hex()
@@ -134,12 +134,16 @@ class Originals:
     def add(self, content: bytes) -> bytes:
         """Store durably; returns the SHA-256."""
         sha = hashlib.sha256(content).digest()
+        self.keep(sha, content)
+        return sha
+
+    def keep(self, sha: bytes, content: bytes) -> None:
+        """Store durably what has this SHA-256, if it is not there."""
         path = self.path(sha)
-        with self._adding, storage_errors():
+        with self._changing, storage_errors():
             make_folder(path.parent)
             if not path.exists():
                 replace_file(path, content)
-        return sha
 
     def read(self, sha: bytes) -> bytes:
         """Raises StoreCorrupt where the bytes are gone or no longer match their name."""
@@ -151,11 +155,14 @@ class Originals:
             raise StoreCorrupt("The original of this document is damaged in the store.")
         return content
 
-    def remove(self, sha: bytes) -> None:
+    def remove(self, sha: bytes, *, unless: Callable[[], bool]) -> None:
+        """Whoever names an original and then calls `keep` can rely on it: `unless` is asked where no `keep` can run."""
         path = self.path(sha)
-        path.unlink(missing_ok=True)
-        if path.parent.is_dir():
-            sync_folder(path.parent)
+        with self._changing, storage_errors():
+            if not unless():
+                path.unlink(missing_ok=True)
+                if path.parent.is_dir():
+                    sync_folder(path.parent)
 
     def all(self) -> Iterator[bytes]:
         for path in self._folder.glob("??/*"):

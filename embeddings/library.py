@@ -19,12 +19,12 @@ from itertools import count
 from pathlib import Path
 
 from embeddings.collection import Collection, Parts
-from embeddings.corpus.database import Database
 from embeddings.corpus.records import now_microseconds
 from embeddings.domain import CollectionInfo
 from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, UnknownCollection
 from embeddings.files import UNFINISHED, Lease, make_folder, remove_unfinished, sync_folder
 from embeddings.live_view import AT_REST, IN_THE_LONG_RUN, WHILE_WRITING, Patience
+from embeddings.registry import open_registry, registered, require_store
 
 logger = logging.getLogger(__name__)
 
@@ -67,27 +67,28 @@ class Library:
         make_folder(folder)
         self._lease = Lease(folder)
         make_folder(folder / "collections")
-        self.system = Database(folder / "system.db", schema="system")
+        try:
+            self.system = open_registry(folder)
+        except BaseException:
+            self._lease.release()
+            raise
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
         self._quarantined: dict[str, str] = {}
         self._closing = threading.Event()
         self._maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         self._remove_unregistered()
-        for name, place in self._registered().items():
+        for name, place in registered(self.system).items():
             self._open(name, place)
         self._timer = threading.Thread(target=self._look_regularly, name="checkpoint timer", daemon=True)
         self._timer.start()
-
-    def _registered(self) -> dict[str, str]:
-        with self.system.reading() as connection:
-            return dict(connection.execute("SELECT name, folder FROM collections ORDER BY name").fetchall())
 
     def _place(self, folder: str) -> Path:
         return self._folder / "collections" / folder
 
     def _open(self, name: str, folder: str) -> None:
         try:
+            require_store(self._place(folder))
             self._collections[name] = Collection(name, self._place(folder), self._parts, self)
         except StoreCorrupt as error:
             logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
@@ -95,7 +96,7 @@ class Library:
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""
-        known = set(self._registered().values())
+        known = set(registered(self.system).values())
         remove_unfinished(self._folder / "collections")
         for path in (self._folder / "collections").iterdir():
             if path.name not in known:
@@ -140,7 +141,7 @@ class Library:
     def delete(self, name: str) -> None:
         """Raises UnknownCollection."""
         with self._lock:
-            folder = self._registered().get(name)
+            folder = registered(self.system).get(name)
             if folder is None:
                 raise UnknownCollection(f"There is no collection {name!r}.")
             with self.system.writing() as connection:

@@ -117,6 +117,9 @@ class Jobs:
                     stored.remember(connection, idempotency_key, body_sha256, job_id)
         if repeated is not None:
             return self.get(repeated)
+        for upload, item in zip(uploads, items, strict=True):
+            # Only now that the job names them are they safe from a purge of the same bytes.
+            holder.originals.keep(item.source_sha, upload.source.content)
         self._enqueue(job_id)
         return self.get(job_id)
 

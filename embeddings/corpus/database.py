@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
+from embeddings.errors import Busy, DiskFull, StoreCorrupt, StoreReadOnly
 
 BUSY_TIMEOUT_MS = 5_000
 COPIED_PAGES = 2_048
@@ -132,9 +132,12 @@ class Database:
         return connection
 
     def truncate_log(self) -> None:
-        """Move the write-ahead log into the database, so that erased text is in neither."""
+        """Move the write-ahead log into the database, so that erased text is in neither. Raises Busy."""
         with self._lock, _store_errors():
-            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            try:
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError as error:
+                raise Busy("A long read or a backup still needs what is to be erased; repeat this later.") from error
 
     def integrity_problems(self) -> list[str]:
         with self.reading() as connection:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from embeddings.collection import Collection
+from embeddings.corpus import database
 from embeddings.corpus.records import PIECE
 from embeddings.domain import SearchResult, Vectors
-from embeddings.errors import DeletedDocument, UnknownDocument, UnknownVersion
+from embeddings.errors import Busy, DeletedDocument, UnknownDocument, UnknownVersion
 from embeddings.filters import parse_filter
 from tests.integration.conftest import OpenLibrary, plain
 
@@ -251,3 +252,30 @@ def test_a_question_without_known_words_or_of_stop_words_still_searches(collecti
     fill(collection)
     for question in ("zzz qqq", "the of and", "?!", "鳥"):
         assert collection.search(question, top_k=3).hits
+
+
+def test_bytes_that_are_put_again_while_they_are_purged_stay(collection: Collection) -> None:
+    collection.put("first", plain("The heron counts its eggs."))
+    again = collection.prepare(plain("The heron counts its eggs."))
+    collection.delete("first", purge=True)
+    collection.commit("second", again)
+    assert collection.original("second").content == b"The heron counts its eggs."
+
+
+def test_a_purge_that_a_long_read_holds_up_can_be_repeated(
+    open_library: OpenLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
+    library = open_library()
+    library.create("notes")
+    notes = library.collection("notes")
+    notes.put("first", plain("A canary named heron1 sings."))
+    with notes.database.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM texts").get == 1
+        with pytest.raises(Busy, match="repeat"):
+            notes.delete("first", purge=True)
+        assert notes.documents() == []
+    assert notes.delete("first", purge=True).passages == 0
+    assert b"heron1" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    with pytest.raises(UnknownDocument):
+        notes.delete("first", purge=True)

@@ -107,10 +107,8 @@ notes = library.collection("notes")
 for number in range(3):
     notes.put(f"note-{number}", plain(f"A canary named heron{number} sings."))
 notes.live.checkpoint()
-kind, method = {"log": (Database, "truncate_log"), "index": (LiveView, "checkpoint"), "original": (Originals, "remove")}[
-    sys.argv[2]
-]
-setattr(kind, method, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+steps = {"log": (Database, "truncate_log"), "index": (LiveView, "checkpoint"), "original": (Originals, "remove")}
+setattr(*steps[sys.argv[2]], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
 notes.delete("note-1", purge=True)
 """
 

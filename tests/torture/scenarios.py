@@ -1,0 +1,94 @@
+"""Short pieces of work that `tests.torture.calls` interrupts at each system call. Each says on standard output what it has
+acknowledged: `put NAME NUMBER`, `deleted NAME`, or `refused ERROR`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from embeddings.backups import back_up, restore
+from embeddings.collection import Collection
+from embeddings.errors import LoccitError
+from embeddings.library import Library
+from tests.integration.conftest import parts, plain
+from tests.torture.checks import text_of
+
+DOCUMENTS = 4
+
+
+def tell(*words: object) -> None:
+    os.write(1, f"{' '.join(map(str, words))}\n".encode())
+
+
+def attempt(work: Callable[[], object], *words: object) -> None:
+    try:
+        work()
+    except LoccitError as error:
+        tell("refused", type(error).__name__)
+    else:
+        tell(*words)
+
+
+def put(notes: Collection, name: str, number: int) -> None:
+    attempt(lambda: notes.put(name, plain(text_of(number))), "put", name, number)
+
+
+def open_notes(data: Path) -> tuple[Library, Collection]:
+    library = Library(data, parts(), free_disk_floor_bytes=0)
+    library.create("notes")
+    return library, library.collection("notes")
+
+
+def prepare(data: Path) -> None:
+    """What the scenarios find; nothing interrupts this."""
+    library, notes = open_notes(data)
+    for number in range(DOCUMENTS):
+        notes.put(f"note-{number}", plain(text_of(number)))
+    library.close()
+
+
+def first_start(data: Path) -> None:
+    library, notes = open_notes(data)
+    put(notes, "note-0", 20)
+    library.close()
+
+
+def ingest(data: Path) -> None:
+    library, notes = open_notes(data)
+    put(notes, "note-9", 30)
+    put(notes, "note-0", 31)
+    attempt(lambda: notes.delete("note-1"), "deleted", "note-1")
+    attempt(lambda: notes.delete("note-2", purge=True), "deleted", "note-2")
+    found = notes.search("eggs of the ledger", top_k=50)
+    assert {hit.passage.document_id for hit in found.hits}, "a search failed while the disk did"
+    library.close()
+
+
+def checkpoint(data: Path) -> None:
+    library, notes = open_notes(data)
+    put(notes, "note-9", 30)
+    attempt(notes.live.checkpoint, "checkpoint")
+    found = notes.search("eggs of the ledger", top_k=50)
+    assert {hit.passage.document_id for hit in found.hits}, "a search failed while the disk did"
+    library.close()
+
+
+def bring_back(data: Path) -> None:
+    """Back up, change something, restore: afterwards the change is there or gone, as one."""
+    destination = data.with_name(data.name + "-backup")
+    attempt(lambda: back_up(data, destination, lambda *_: None), "backup")
+    attempt(lambda: restore(destination, data, lambda *_: None, overwrite=True), "restored")
+
+
+SCENARIOS: dict[str, Callable[[Path], None]] = {
+    "prepare": prepare,
+    "first-start": first_start,
+    "ingest": ingest,
+    "checkpoint": checkpoint,
+    "restore": bring_back,
+}
+
+if __name__ == "__main__":
+    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
