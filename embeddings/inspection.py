@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.checkpoints import Checkpoints, keys_digest
-from embeddings.collection import Parts
+from embeddings.collection import ERASING, Parts
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.errors import IndexUnsound, StoreCorrupt
@@ -143,6 +143,8 @@ def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair:
     try:
         generation = checkpoints.load(names[0])
         with database.reading() as connection:
+            if records.meta(connection, ERASING):
+                return Finding(name=name, ok=True, detail="a purge was cut short; the next start finishes it")
             if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(
                 generation.segment.passage_keys
             ):

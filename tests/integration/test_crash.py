@@ -120,6 +120,7 @@ def test_a_purge_that_was_cut_short_is_finished_at_the_next_start(tmp_path: Path
         [sys.executable, "-c", PURGER, str(data), before], cwd=Path(__file__).parents[2], check=False
     )
     assert killed.returncode == -signal.SIGKILL
+    assert [finding for finding in inspect(data, parts()) if not finding.ok] == []
     library = Library(data, parts(), free_disk_floor_bytes=0)
     try:
         assert [record.document_id for record in library.collection("notes").documents()] == ["note-0", "note-2"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from embeddings.domain import Vectors
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from tests.integration.conftest import parts
@@ -20,7 +21,7 @@ QUESTIONS = [
 ]
 SCORE_TOLERANCE = 1e-6
 
-Answers = dict[str, list[tuple[str, float]]]
+Answers = dict[str, list[tuple[str, float | None]]]
 """Passages with their similarity for each question of each collection."""
 
 
@@ -73,9 +74,13 @@ def same(one: Answers, other: Answers) -> bool:
     """Whether the same passages come in the same order, with scores that differ by rounding at most."""
     return one.keys() == other.keys() and all(
         [key for key, _ in hits] == [key for key, _ in other[question]]
-        and np.allclose([score for _, score in hits], [score for _, score in other[question]], atol=SCORE_TOLERANCE)
+        and np.allclose(scores(hits), scores(other[question]), atol=SCORE_TOLERANCE)
         for question, hits in one.items()
     )
+
+
+def scores(hits: Sequence[tuple[str, float | None]]) -> Vectors:
+    return np.array([score for _, score in hits], np.float32)
 
 
 def equals_a_rebuild(data: Path, workplace: Path) -> bool:

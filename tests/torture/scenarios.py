@@ -1,5 +1,7 @@
-"""Short pieces of work that `tests.torture.calls` interrupts at each system call. Each says on standard output what it has
-acknowledged: `put NAME NUMBER`, `deleted NAME`, or `refused ERROR`."""
+"""Short pieces of work that `tests.torture.calls` interrupts at each system call.
+
+Each says on standard output what it has acknowledged: `put NAME NUMBER`, `deleted NAME`, or `refused ERROR`.
+"""
 
 from __future__ import annotations
 

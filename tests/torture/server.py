@@ -23,7 +23,8 @@ IMPATIENT = Patience(rows=10, tail_share=0.0, removed_share=0.0)
 
 def make_engine(data: Path) -> Engine:
     upkeep.LOOK_SECONDS = 0.02
-    upkeep.AT_REST = upkeep.WHILE_WRITING = IMPATIENT
+    for patience in ("AT_REST", "WHILE_WRITING"):
+        setattr(upkeep, patience, IMPATIENT)
     encoder = HashingEncoder()
     library = Library(data, parts(encoder), free_disk_floor_bytes=0)
     library.create("default")
