@@ -104,9 +104,10 @@ def random_kills(options: argparse.Namespace, workplace: Path) -> Iterator[Secti
     lines = (
         f"**{outcome.kills} kills** of the service in {outcome.seconds:.0f} s, {outcome.during_start} as it started;",
         f"{kills.WRITERS} clients wrote and deleted, one asked and searched.",
-        f"{outcome.writes:,} writes were acknowledged, {outcome.asks:,} questions answered and their quotes compared. {outcome.in_doubt} writes were under way at a",
-        f"kill: {outcome.kept} of them had happened, the others had not. After each kill the store was inspected as",
-        f"`loccit doctor` does; {outcome.twins} times its answers were compared with those of a copy without indexes.",
+        f"{outcome.writes:,} writes were acknowledged, {outcome.asks:,} questions answered and their quotes compared.",
+        f"{outcome.in_doubt} writes were under way at a kill: {outcome.kept} of them had happened, the others had not.",
+        "After each kill the store was inspected as `loccit doctor` does;",
+        f"{outcome.twins} times its answers were compared with those of a copy without indexes.",
     )
     yield Section(title="Random kills under load", lines=lines, faults=outcome.faults)
 

@@ -1,4 +1,4 @@
-"""A small disk is filled to the last byte, given a little space, emptied by deletes without a restart, and filled again."""
+"""A small disk is filled to the last byte, emptied by deletes without a restart, and filled again."""
 
 from __future__ import annotations
 
