@@ -15,10 +15,10 @@ import uvicorn
 from service import bootstrap
 from service.api.app import create_app
 from service.bootstrap import Engine
+from service.receiving import PatientProtocol
 from service.settings import Settings
 
 _KEEP_ALIVE_SECONDS = 5
-_MAX_HEADER_BYTES = 65_536
 _ADDRESS_FILE = "service.json"
 
 
@@ -40,7 +40,9 @@ def _config(settings: Settings, engine: Engine) -> uvicorn.Config:
         lifespan="on",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.graceful_stop_seconds,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        http=PatientProtocol,
+        ws="none",
+        loop="uvloop",
     )
 
 

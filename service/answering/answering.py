@@ -12,7 +12,7 @@ from typing import Protocol
 from embeddings.domain import Hit, SearchResult
 from embeddings.filters import Filter
 from service.answering.citations import Candidate, candidates
-from service.answering.composing import Finding, Statement, compose, context_of, sentences_of
+from service.answering.composing import Finding, Statement, as_shown, compose, context_of, sentences_of
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan
 from service.answering.followups import Exchange, complete
 from service.answering.intents import Part, inquire
@@ -119,7 +119,7 @@ class Answering:
         readings = tuple(self._reader.read(part.question, [_to_read(hit) for hit in hits])) if hits else ()
         milliseconds = 1000 * (self._clock() - reading_started)
         self._pace.record(items=len(hits), milliseconds=milliseconds)
-        ranked = tuple(candidates(hits, readings))
+        ranked = as_shown(part.intent, candidates(hits, readings))
         finding = Finding(part=part, hits=hits, readings=readings, ranked=ranked)
         return _Looked(part=part, found=found, finding=finding, milliseconds=milliseconds)
 

@@ -32,7 +32,7 @@ class Finding:
     hits: tuple[Hit, ...]
     readings: tuple[Reading, ...]
     ranked: tuple[Candidate, ...]
-    """Best first."""
+    """As they would be shown, best first; see `as_shown`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,25 @@ def compose(
     return _assembled((draft for part in drafts for draft in part), stored)
 
 
+def as_shown(intent: Intent, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Candidates as wide as an answer to such a question is, best first.
+
+    What holds several of them is as likely as all of them together, since at most one of the reader's spans is right: a
+    reader that cannot choose between the items of an enumeration may be sure of the enumeration.
+    """
+    widen = _WIDTHS.get(intent)
+    if widen is None:
+        return tuple(ranked)
+    shown: dict[tuple[str, int, int, int], Candidate] = {}
+    for candidate in ranked:
+        wide = widen(candidate)
+        place = (wide.passage.document_id, wide.passage.version, wide.start, wide.end)
+        known = shown.get(place)
+        together = wide.probability + (known.probability if known else 0.0)
+        shown[place] = replace(known or wide, probability=min(1.0, together))
+    return tuple(sorted(shown.values(), key=lambda candidate: -candidate.probability))
+
+
 def _drafts(finding: Finding, threshold: float, stored: StoredText, evidence: Evidence) -> Iterator[Draft]:
     promising = (each for each in finding.ranked if each.probability >= threshold)
     sound = [each for each in promising if cite(each, number=1, stored=stored) is not None]
@@ -79,7 +98,7 @@ def _drafts(finding: Finding, threshold: float, stored: StoredText, evidence: Ev
     elif sound and finding.part.intent is Intent.LIST:
         yield from _list(finding.part.question, sound)
     elif sound and finding.part.intent in (Intent.EXPLANATION, Intent.VERDICT):
-        yield _draft(_whole_sentence(sound[0]), sound)
+        yield _draft(sound[0], sound)
     elif sound:
         yield from _fact(sound)
 
@@ -149,10 +168,8 @@ def _moved(candidate: Candidate, span: Span) -> Candidate:
 def _list(question: str, sound: Sequence[Candidate]) -> Iterator[Draft]:
     """All items of the enumeration that the best candidate stands in; else the best candidates of all passages."""
     best = sound[0]
-    inside = Span(best.start - best.passage.start, best.end - best.passage.start)
-    whole = enumeration_around(best.passage.text, inside)
-    if whole is not None:
-        yield _draft(_moved(best, whole), sound)
+    if _enumeration(best) is not None:
+        yield _draft(best, sound)
         return
     kept: list[Candidate] = []
     for candidate in sound:
@@ -162,9 +179,28 @@ def _list(question: str, sound: Sequence[Candidate]) -> Iterator[Draft]:
     yield from (_draft(candidate, sound) for candidate in kept[: wanted_items(question) or MOST_ITEMS])
 
 
+def _enumeration(candidate: Candidate) -> Span | None:
+    """Where it stands in the passage."""
+    passage = candidate.passage
+    return enumeration_around(passage.text, Span(candidate.start - passage.start, candidate.end - passage.start))
+
+
+def _whole_enumeration(candidate: Candidate) -> Candidate:
+    """The candidate itself where it is no part of an enumeration."""
+    whole = _enumeration(candidate)
+    return candidate if whole is None else _moved(candidate, whole)
+
+
 def _says_the_same(one: Candidate, other: Candidate) -> bool:
     words, others = set(content_words(one.text)), set(content_words(other.text))
     return one.overlaps(other) or words <= others or others <= words
+
+
+_WIDTHS: dict[Intent, Callable[[Candidate], Candidate]] = {
+    Intent.LIST: _whole_enumeration,
+    Intent.EXPLANATION: _whole_sentence,
+    Intent.VERDICT: _whole_sentence,
+}
 
 
 # Yes and no -------------------------------------------------------------------------------------------------------
@@ -196,7 +232,7 @@ def sentences_of(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
 
 
 def context_of(passage: Passage) -> str:
-    return "\n".join(part for part in (passage.title, *passage.headings) if part)
+    return "\n".join(part for part in dict.fromkeys((passage.title, *passage.headings)) if part)
 
 
 # Comparisons ------------------------------------------------------------------------------------------------------

@@ -38,8 +38,10 @@ def enumeration_around(text: str, inside: Span) -> Span | None:
     if len(touched) >= FEWEST_ITEMS:
         return inside
     first, last = touched[0], touched[-1]
-    while first > 0 and _is_item(text, items[first - 1]):
+    while first > 1 and _is_item(text, items[first - 1]):
         first -= 1
+    if first == 1 and _is_item(text, _without_lead(text, items[0])):
+        first = 0
     while last + 1 < len(items) and _is_item(text, items[last + 1]):
         last += 1
     if last - first + 1 < FEWEST_ITEMS:
@@ -67,9 +69,11 @@ def _is_item(text: str, item: Span) -> bool:
 
 def _start_of_first(text: str, first: Span, inside: Span) -> int:
     """Past the words that lead up to the enumeration."""
-    if inside.start <= first.start:
-        return inside.start
     if inside.start < first.end:
         return inside.start
-    lead = _LEAD.match(text[first.start : first.end])
-    return first.start + (lead.end() if lead else 0)
+    return _without_lead(text, first).start
+
+
+def _without_lead(text: str, item: Span) -> Span:
+    lead = _LEAD.match(text[item.start : item.end])
+    return Span(item.start + (lead.end() if lead else 0), item.end)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from functools import partial
 from typing import Any
 
 import anyio
@@ -21,7 +20,8 @@ from service.api.problems import INVALID_REQUEST, KINDS, TOO_SLOW, UNAUTHORISED,
 from service.api.schemas.requests import BATCH_SIZE
 from service.settings import Settings
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
+_SLOWEST_BYTES_PER_SECOND = 50_000
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -29,7 +29,7 @@ class CountedRequest(Request):
     """A request whose body is counted while it is read, and whose JSON is read strictly."""
 
     def __init__(self, scope: Scope, receive: Receive, *, limit: int) -> None:
-        super().__init__(scope, partial(_receive_in_time, receive))
+        super().__init__(scope, _InTime(receive))
         self._limit = limit
         self._parsed: object = None
 
@@ -118,12 +118,25 @@ def unsupported(detail: str) -> Problem:
     return Problem(KINDS[UnsupportedMediaType], detail)
 
 
-async def _receive_in_time(receive: Receive) -> Message:
-    try:
-        with anyio.fail_after(_PATIENCE_SECONDS):
-            return await receive()
-    except TimeoutError:
-        raise Problem(TOO_SLOW, f"Nothing more of the body came for {_PATIENCE_SECONDS:.0f} seconds.") from None
+class _InTime:
+    """Receives a body that has to come within a minute, and a second more for each 50 kB of it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._deadline = anyio.current_time() + _PATIENCE_SECONDS
+        self._is_whole = False
+
+    async def __call__(self) -> Message:
+        if self._is_whole:
+            return await self._receive()
+        try:
+            with anyio.fail_after(self._deadline - anyio.current_time()):
+                message = await self._receive()
+        except TimeoutError:
+            raise Problem(TOO_SLOW, "The body came too slowly; send it in one go, or in parts.") from None
+        self._deadline += len(message.get("body", b"")) / _SLOWEST_BYTES_PER_SECOND
+        self._is_whole = not message.get("more_body", False)
+        return message
 
 
 def _refuse_unknown(request: Request, names: set[str]) -> None:

@@ -176,7 +176,8 @@ function sourceButton(cited, number, quote) {
 }
 
 function placeLine(cited) {
-  const rest = [...cited.headings, cited.page ? `page ${cited.page}` : null, `characters ${cited.start}–${cited.end}`];
+  const headings = cited.headings.filter((heading) => heading !== cited.title);
+  const rest = [...headings, cited.page ? `page ${cited.page}` : null, `characters ${cited.start}–${cited.end}`];
   return make("span", { class: "place quiet" }, make("span", { class: "title" }, cited.title ?? cited.document_id),
     ` · ${rest.filter(Boolean).join(" · ")}`);
 }
@@ -185,12 +186,19 @@ function placeLine(cited) {
 
 async function openSource(cited) {
   document.getElementById("source-title").textContent = cited.title ?? cited.document_id;
-  document.getElementById("source-place").textContent =
-    `${cited.document_id} · version ${cited.version}` + (cited.quote === undefined ? "" : ` · characters ${cited.start}–${cited.end}`);
+  document.getElementById("source-place").replaceChildren(
+    `${cited.document_id} · version ${cited.version}` + (cited.quote === undefined ? "" : ` · characters ${cited.start}–${cited.end}`),
+    ...pageLink(cited));
   const paper = document.getElementById("source-text");
   paper.replaceChildren();
   if (!sourceSheet.open) sourceSheet.showModal();
   await showText(paper, cited, Math.max(0, (cited.start ?? 0) - CONTEXT), (cited.end ?? 0) + CONTEXT);
+}
+
+function pageLink(cited) {
+  // Whoever put the document chose its address: anything but a page of the web is no link.
+  if (!/^(https?:\/\/|\/v1\/)/.test(cited.page_url ?? "")) return [];
+  return [" · ", make("a", { href: cited.page_url, target: "_blank", rel: "noreferrer" }, `page ${cited.page} of the original`)];
 }
 
 async function showText(paper, cited, from, to) {

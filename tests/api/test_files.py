@@ -19,10 +19,20 @@ def test_a_citation_of_a_pdf_carries_its_page(api: Api, collection: str) -> None
     answer = api.json(
         "POST", "/v1/ask", json={"question": "Who is the keeper of Harwick Lighthouse?", "collection": collection}
     )
-    assert (answer["answer"], answer["citations"][0]["page"]) == ("Jonas Fell", 2)
+    [citation] = answer["citations"]
+    assert (answer["answer"], citation["page"]) == ("Jonas Fell", 2)
+    assert citation["page_url"] == f"{place}/original?version=1#page=2"
     described = api.json("GET", place)
     assert (described["pages"], described["media_type"], described["title"]) == (2, PDF, "Harwick")
     assert api("GET", f"{place}/original").content == content
+
+
+def test_a_page_is_linked_where_the_document_came_from(api: Api, collection: str) -> None:
+    place = f"/v1/collections/{collection}/documents/harwick.pdf?uri=https://harwick.example/history.pdf%23top"
+    content = pdf(lines(72, 700, "Harwick Lighthouse was built in 1874 by Edda Thornquist."))
+    api.json("PUT", place, status=201, content=content, headers={"content-type": PDF})
+    answer = api.json("POST", "/v1/ask", json={"question": "Who built Harwick Lighthouse?", "collection": collection})
+    assert answer["citations"][0]["page_url"] == "https://harwick.example/history.pdf#page=1"
 
 
 def test_a_documents_own_properties_fill_in_what_its_sender_leaves_out(api: Api, collection: str) -> None:

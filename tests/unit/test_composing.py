@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
+
 from embeddings.domain import Span
 from service.answering.answering import Answering, AskRequest
 from service.answering.domain import Answer, Reading, ReadingPassage, ReadSpan, Support
@@ -69,6 +71,24 @@ def test_a_reason_is_its_whole_sentence() -> None:
     answer = ask(reader({"sheds": {"burned down": 0.8}}), "Why has Oldport no sheds?", RIVAL)
 
     assert answer.answer == "Its sheds burned down."
+
+
+def test_a_sentence_is_as_likely_as_all_that_the_reader_finds_in_it() -> None:
+    found = {"12 cranes": 0.2, "three sheds": 0.25, "9 cranes": 0.29}
+    answer = ask(reader({"harbour": found}), "Why is the harbour so busy?", RIVAL, HARBOUR)
+
+    assert answer.answer == "The harbour has 12 cranes and three sheds."
+    assert answer.confidence == pytest.approx(0.45)
+
+
+def test_an_enumeration_is_as_likely_as_all_its_items_together() -> None:
+    items = {"rope": 0.2, "tar": 0.15, "sailcloth": 0.1}
+    answer = ask(
+        reader({"goods": items}), "What are the goods they sell?", "They deal in goods such as rope, tar and sailcloth."
+    )
+
+    assert answer.answer == "rope, tar and sailcloth"
+    assert answer.confidence == pytest.approx(0.45)
 
 
 def test_yes_and_no_stand_on_the_sentence_that_says_so() -> None:

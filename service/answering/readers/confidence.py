@@ -65,7 +65,7 @@ def _logistic(features: Sequence[float], weights: Sequence[float]) -> float:
 
 
 def span_features(*, mass: float, answered: float, similarity: float | None, best: float) -> tuple[float, ...]:
-    """`mass` is the reader's probability of a candidate, `best` the highest of all, `answered` the sum of all."""
+    """`mass` is the reader's probability of what a candidate says, `best` the highest, `answered` that of all spans."""
     return (1.0, logit(mass), logit(answered), similarity or 0.0, logit(best) - logit(mass))
 
 

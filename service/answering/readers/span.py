@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from embeddings.domain import Span
 from embeddings.encoders.compiled import open_session
 from embeddings.errors import ModelMissing, ModelUnsound
+from embeddings.text import words
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
 from service.answering.readers.confidence import Confidence, span_features, verdict_features
 from service.answering.readers.decoding import Decoded, PassageScores, decode
@@ -101,18 +103,24 @@ class SpanReader:
         """What confidence is computed from, for each passage."""
         inputs = self.tokenizer.inputs(question, [(one.context, one.text) for one in passages])
         decoded = decode(self.scores(inputs))
-        answered = sum(one.mass for one in decoded)
-        best = max((span.probability for one in decoded for span in one.spans), default=0.0)
+        placed = [
+            [(Span(one.offsets[span.first][0], one.offsets[span.last][1]), span.probability) for span in each.spans]
+            for one, each in zip(inputs, decoded, strict=True)
+        ]
+        said = _said(passages, placed)
+        answered, best = sum(one.mass for one in decoded), max(said.values(), default=0.0)
         return [
             Weighed(
                 decoded=each,
-                spans=tuple(Span(one.offsets[span.first][0], one.offsets[span.last][1]) for span in each.spans),
+                spans=tuple(span for span, _ in spans),
                 features=tuple(
-                    span_features(mass=span.probability, answered=answered, similarity=passage.similarity, best=best)
-                    for span in each.spans
+                    span_features(
+                        mass=said[_words(passage, span)], answered=answered, similarity=passage.similarity, best=best
+                    )
+                    for span, _ in spans
                 ),
             )
-            for passage, one, each in zip(passages, inputs, decoded, strict=True)
+            for passage, each, spans in zip(passages, decoded, placed, strict=True)
         ]
 
     def _verdict_scale(self, decoded: Sequence[Decoded]) -> float:
@@ -141,6 +149,21 @@ class SpanReader:
         return PassageScores(
             starts=starts[0, own].astype(np.float64), ends=ends[0, own].astype(np.float64), yes=yes, no=no
         )
+
+
+def _said(
+    passages: Sequence[ReadingPassage], placed: Sequence[Sequence[tuple[Span, float]]]
+) -> Mapping[tuple[str, ...], float]:
+    """How likely each answer is, wherever it stands: passages that say the same share what the reader gives to it."""
+    said: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for passage, spans in zip(passages, placed, strict=True):
+        for span, probability in spans:
+            said[_words(passage, span)] += probability
+    return said
+
+
+def _words(passage: ReadingPassage, span: Span) -> tuple[str, ...]:
+    return tuple(words(passage.text[span.start : span.end]))
 
 
 def read_manifest(folder: Path) -> ReaderManifest:

@@ -196,16 +196,31 @@ class CitationModel(FromDomain):
     prefix: str
     suffix: str
     url: str
+    """Of the quote alone, as text."""
+    page_url: str | None
+    """Of the page in the document as it was, where it has pages (RFC 8118, section 3)."""
 
     @classmethod
     def from_domain(cls, citation: Citation) -> Self:
-        fields = {name: getattr(citation, name) for name in cls.model_fields if name != "url"}
-        return cls(**fields, url=_text_url(citation))
+        linked = {"url", "page_url"}
+        fields = {name: getattr(citation, name) for name in cls.model_fields if name not in linked}
+        return cls(**fields, url=_text_url(citation), page_url=_page_url(citation))
 
 
 def _text_url(citation: Citation) -> str:
-    path = f"/v1/collections/{quote(citation.collection)}/documents/{quote(citation.document_id)}/text"
-    return f"{path}?version={citation.version}&start={citation.start}&end={citation.end}"
+    place = f"version={citation.version}&start={citation.start}&end={citation.end}"
+    return f"{_document_path(citation)}/text?{place}"
+
+
+def _page_url(citation: Citation) -> str | None:
+    if citation.page is None:
+        return None
+    original = citation.uri or f"{_document_path(citation)}/original?version={citation.version}"
+    return f"{original.partition('#')[0]}#page={citation.page}"
+
+
+def _document_path(citation: Citation) -> str:
+    return f"/v1/collections/{quote(citation.collection)}/documents/{quote(citation.document_id)}"
 
 
 class ModelsModel(BaseModel):

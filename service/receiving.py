@@ -1,0 +1,57 @@
+"""HTTP as it comes in, with an end to it: a head is small and comes soon, or its connection is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+LONGEST_HEAD_BYTES = 65_536
+HEAD_SECONDS = 15.0
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """uvicorn's own has neither limit: clients that drip a header now and then would hold connections for ever."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_bytes = 0
+        self._is_in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_in_body:
+            self._head_bytes += len(data)
+            self._expect_head()
+        super().data_received(data)
+        if not self._is_in_body and self._head_bytes > LONGEST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
+
+    def on_headers_complete(self) -> None:
+        self._is_in_body = True
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._is_in_body = False
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        """From the first byte of a request on, or from the connection's beginning; further bytes gain no time."""
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
