@@ -115,8 +115,12 @@ class Library:
             if name in self._quarantined:
                 raise StoreCorrupt(f"The collection {name!r} is damaged. {self._quarantined[name]}")
             if name not in self._collections:
-                raise UnknownCollection(f"There is no collection {name!r}. Make it with PUT /v1/collections/{name}.")
+                raise UnknownCollection(self.unknown(name))
             return self._collections[name]
+
+    @staticmethod
+    def unknown(name: str) -> str:
+        return f"There is no collection {name!r}. Make it with PUT /v1/collections/{name}."
 
     def create(self, name: str, *, title: str | None = None) -> tuple[CollectionInfo, bool]:
         """The collection, and whether it was made now; one that exists gets the title, if one is given."""
@@ -143,7 +147,7 @@ class Library:
         with self._lock:
             folder = registered(self.system).get(name)
             if folder is None:
-                raise UnknownCollection(f"There is no collection {name!r}.")
+                raise UnknownCollection(self.unknown(name))
             with self.system.writing() as connection:
                 connection.execute("DELETE FROM collections WHERE name = ?", (name,))
                 connection.execute("DELETE FROM jobs WHERE collection = ?", (name,))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from embeddings.errors import LoccitError
 from service.calling import Refused, call
-from service.commands import backups
+from service.commands import backups, keys
 from service.commands.options import AsJson, Data
 from service.commands.options import settings_of as _settings
 from service.commands.printing import plain as _plain
@@ -55,11 +55,13 @@ def serve(
     settings = _settings(host=host, port=port, data=data)
     for name in unknown_variables():
         typer.echo(f"loccit: {name} is no setting and is ignored; see docs/settings.md.", err=True)
-    if not settings.is_loopback and settings.api_key is None:
+    from service import bootstrap, logs, serving
+
+    if not settings.is_loopback and settings.api_key is None and not bootstrap.has_keys(settings):
         raise Refused(
-            f"To listen on {settings.host}, set LOCCIT_API_KEY first: others could read and write everything."
+            f"To listen on {settings.host}, run `loccit keys add` or set LOCCIT_API_KEY first:"
+            " others could read and write everything."
         )
-    from service import logs, serving
 
     logs.configure(settings.log_level)
     serving.serve(settings)
@@ -207,6 +209,7 @@ def calibrate(
 
 
 backups.add_to(app)
+keys.add_to(app)
 
 
 def main() -> None:

@@ -22,9 +22,10 @@ from service.access import access_of
 from service.api.gates import gates_of
 from service.api.middleware import Doorkeeper, Envelope
 from service.api.problems import Problem, problem_of, problem_response
-from service.api.routes import collections, documents, health, jobs, later, pages, questions, texts
+from service.api.routes import collections, documents, health, jobs, keys, later, pages, questions, texts
 from service.bootstrap import Engine
 from service.metrics import Metrics
+from service.rates import RateLimiter
 from service.settings import Settings
 
 _ROUTERS = (
@@ -34,9 +35,11 @@ _ROUTERS = (
     documents.routes,
     texts.routes,
     jobs.routes,
+    keys.routes,
     later.routes,
     health.public,
     health.routes,
+    health.watching,
     pages.public,
     pages.routes,
 )
@@ -46,7 +49,6 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
     """An engine that is handed in stays its owner's to close; otherwise one is started and closed with the app."""
     settings = settings or Settings()
     metrics = Metrics()
-    access = access_of(settings)
     app = FastAPI(
         title="Loccit",
         version=_version(),
@@ -57,12 +59,11 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
         lifespan=partial(_lifespan, settings=settings, engine=engine),
         middleware=[
             Middleware(Envelope, metrics=metrics, fallback_url=f"http://localhost:{settings.port}"),
-            Middleware(Doorkeeper, access=access),
+            Middleware(Doorkeeper),
         ],
     )
     app.state.settings = settings
     app.state.metrics = metrics
-    app.state.access = access
     for router in _ROUTERS:
         app.include_router(router)
     for error in (LoccitError, Problem, RequestValidationError):
@@ -75,6 +76,8 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
 async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) -> AsyncIterator[None]:
     app.state.gates = gates_of(settings)
     app.state.engine = engine or await to_thread.run_sync(bootstrap.start, settings)
+    app.state.access = access_of(settings, app.state.engine.keys)
+    app.state.limiter = RateLimiter()
     try:
         yield
     finally:

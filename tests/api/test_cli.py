@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.naming import document_id_of, media_type_of_file
-from service.serving import running_url
+from service.serving import running
 from tests.api.conftest import TEXT
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
         try:
             assert serving.stdout is not None
             assert serving.stdout.readline().startswith("Loccit answers at http://127.0.0.1:")
-            assert running_url(tmp_path / "data") is not None
+            assert running(tmp_path / "data") is not None
             (tmp_path / "harwick.txt").write_text(TEXT)
             assert loccit("put", "harwick.txt").stdout == "harwick.txt: version 1, 1 passages\n"
             answer = loccit("ask", "In what year was Harwick Lighthouse built?")
@@ -72,7 +72,7 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
         finally:
             serving.terminate()
             assert serving.wait(30) == 0
-    assert running_url(tmp_path / "data") is None
+    assert running(tmp_path / "data") is None
 
 
 def test_a_backup_is_taken_while_the_service_runs_and_restored(

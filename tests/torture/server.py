@@ -16,6 +16,7 @@ from service.answering.readers.quoting import QuotingReader
 from service.api.app import create_app
 from service.bootstrap import Engine, parts
 from service.jobs import Jobs
+from service.keys import Keys
 from service.settings import Settings
 
 IMPATIENT = Patience(rows=10, tail_share=0.0, removed_share=0.0)
@@ -34,6 +35,7 @@ def make_engine(data: Path) -> Engine:
         reader=QuotingReader(encoder),
         library=library,
         jobs=Jobs(library),
+        keys=Keys(library),
         answering=Answering(reader=QuotingReader(encoder), encoder_name=encoder.name),
     )
 

@@ -6,12 +6,13 @@ from starlette.responses import Response
 
 from service.api.dependencies import Desk, DeskDep
 from service.api.replies import json_reply
-from service.api.routing import ContractRoute, PublicRoute, router
+from service.api.routing import AdminRoute, AnyKeyRoute, PublicRoute, router
 from service.api.schemas.responses import CheckModel, LiveModel, ReadyModel
 from service.metrics import CONTENT_TYPE
 
 public = router(PublicRoute, tag="Health")
-routes = router(ContractRoute, tag="Health")
+routes = router(AnyKeyRoute, tag="Health")
+watching = router(AdminRoute, tag="Health")
 
 
 @public.get("/health/live", response_model=LiveModel)
@@ -31,7 +32,7 @@ async def ready(desk: DeskDep) -> Response:
     return json_reply(state, status=200 if state.ready else 503, seq=state.seq)
 
 
-@routes.get(
+@watching.get(
     "/metrics",
     response_class=Response,
     responses={200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},

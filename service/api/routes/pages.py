@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from service.api.openapi import document_of
 from service.api.problems import NOT_FOUND, Problem, all_kinds
-from service.api.routing import ContractRoute, PublicRoute, router
+from service.api.routing import AnyKeyRoute, PublicRoute, router
 
 public = router(PublicRoute, tag="Pages")
-routes = router(ContractRoute, tag="Pages")
+routes = router(AnyKeyRoute, tag="Pages")
 
 _WEB = Path(__file__).parents[2] / "web"
 _PACKAGED_PROBLEMS = _WEB / "problems"
