@@ -133,8 +133,10 @@ class Checkpoints:
                 raise IndexUnsound(f"{name} is damaged")
 
     def remove_older(self, *, keep: int) -> None:
-        for name in self.names()[keep:]:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        """Raises StoreReadOnly where they cannot be removed."""
+        with storage_errors():
+            for name in self.names()[keep:]:
+                shutil.rmtree(self.folder / name)
 
 
 def _contents(place: Path) -> list[Path]:

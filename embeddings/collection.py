@@ -382,8 +382,7 @@ class Collection:
     def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
         """In the store's log, the index generations and the originals, in this order."""
         self.database.truncate_log()
-        self.live.checkpoint()
-        self.live.forget_older_generations()
+        self.live.forget_the_past()
         with self._committing:
             for sha in unnamed:
                 self.originals.remove(sha, unless=partial(self._is_named, sha))

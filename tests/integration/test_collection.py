@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from embeddings.checkpoints import Checkpoints
 from embeddings.collection import Collection
 from embeddings.corpus import database
 from embeddings.corpus.records import PIECE
 from embeddings.domain import SearchResult, Vectors
-from embeddings.errors import Busy, DeletedDocument, UnknownDocument, UnknownVersion
+from embeddings.errors import (
+    Busy,
+    DeletedDocument,
+    DiskFull,
+    IndexUnsound,
+    LoccitError,
+    StoreReadOnly,
+    UnknownDocument,
+    UnknownVersion,
+)
 from embeddings.filters import parse_filter
+from embeddings.indexes import tantivy
 from tests.integration.conftest import OpenLibrary, plain
 
 BIRDS = ["heron", "otter", "wren", "dipper", "swift", "crane", "bittern", "curlew", "plover", "teal", "knot", "rail"]
@@ -279,3 +290,35 @@ def test_a_purge_that_a_long_read_holds_up_can_be_repeated(
     assert b"heron1" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     with pytest.raises(UnknownDocument):
         notes.delete("first", purge=True)
+
+
+@pytest.mark.parametrize("error", [DiskFull("full"), StoreReadOnly("failed"), IndexUnsound("unreadable")])
+def test_a_purge_leaves_no_trace_in_old_indexes_where_no_new_one_can_be_written(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: LoccitError
+) -> None:
+    collection.put("first", plain("A canary named heron1 sings."))
+    collection.put("second", plain("A canary named heron2 sings."))
+    collection.live.checkpoint()
+
+    def failing(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "write", failing)
+        collection.delete("first", purge=True)
+        assert [hit.passage.document_id for hit in collection.search("canary", top_k=5).hits] == ["second"]
+        assert not list(tmp_path.rglob("MANIFEST.json"))
+    assert b"heron1" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_disk_that_fails_under_the_word_index_is_told_as_one(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise ValueError("An IO error occurred: 'Input/output error (os error 5)'")
+
+    collection.put("first", plain("A canary named heron1 sings."))
+    with monkeypatch.context() as patched:
+        patched.setattr(tantivy, "Index", failing)
+        collection.live.checkpoint()
+    assert collection.search("canary", top_k=5).hits

@@ -83,7 +83,7 @@ def scores(hits: Sequence[tuple[str, float | None]]) -> Vectors:
     return np.array([score for _, score in hits], np.float32)
 
 
-def equals_a_rebuild(data: Path, workplace: Path) -> bool:
+def equals_a_rebuild(data: Path, workplace: Path, questions: Sequence[str] = QUESTIONS) -> bool:
     """Whether a copy answers from its indexes as another copy does that has lost all of them."""
     shutil.rmtree(workplace, ignore_errors=True)
     with_indexes, without = workplace / "with", workplace / "without"
@@ -92,6 +92,6 @@ def equals_a_rebuild(data: Path, workplace: Path) -> bool:
     for index in without.glob("collections/*/index"):
         shutil.rmtree(index)
     with opened(with_indexes) as one, opened(without) as other:
-        equal = same(answers(one), answers(other))
+        equal = same(answers(one, questions), answers(other, questions))
     shutil.rmtree(workplace)
     return equal

@@ -6,7 +6,7 @@ Each says on standard output what it has acknowledged: `put NAME NUMBER`, `delet
 from __future__ import annotations
 
 import os
-import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from tests.integration.conftest import parts, plain
 from tests.torture.checks import text_of
 
 DOCUMENTS = 4
+SAID = "said"
+COMPLAINED = "complained"
 
 
 def tell(*words: object) -> None:
@@ -92,5 +94,12 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "restore": bring_back,
 }
 
-if __name__ == "__main__":
-    SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+
+def run_traced(scenario: str, data: str, place: str) -> None:
+    """What it says and complains goes into files; it waits for strace to attach."""
+    for descriptor, name in ((1, SAID), (2, COMPLAINED)):
+        os.dup2(os.open(Path(place) / name, os.O_WRONLY | os.O_CREAT), descriptor)
+    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
+        time.sleep(0.002)
+    time.sleep(0.02)
+    SCENARIOS[scenario](Path(data))
