@@ -25,6 +25,7 @@ from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, UnknownCollec
 from embeddings.files import UNFINISHED, Lease, make_folder, remove_unfinished, sync_folder
 from embeddings.live_view import AT_REST, IN_THE_LONG_RUN, WHILE_WRITING, Patience
 from embeddings.registry import open_registry, registered, require_store
+from embeddings.views import View
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,11 @@ class Library:
             found = list(self._collections.values())
         return sorted((collection.info() for collection in found), key=lambda info: info.collection)
 
+    def views(self) -> list[View]:
+        """What searches of each collection see at this moment."""
+        with self._lock:
+            return [collection.live.current for collection in self._collections.values()]
+
     def collection(self, name: str) -> Collection:
         """Raises UnknownCollection, StoreCorrupt."""
         with self._lock:
@@ -175,9 +181,14 @@ class Library:
 
     # Upkeep
 
+    @property
+    def free_bytes(self) -> int:
+        """On the disk of the data folder."""
+        return shutil.disk_usage(self._folder).free
+
     def require_space(self, upload_bytes: int) -> None:
         """Raises DiskFull while there is still room for what is already in the store to go on working."""
-        free = shutil.disk_usage(self._folder).free
+        free = self.free_bytes
         if free < max(self._free_disk_floor, 2 * upload_bytes):
             raise DiskFull(f"Only {free // 1_000_000} MB are free on the disk; nothing new is taken. Free some space.")
 
@@ -214,7 +225,7 @@ class Library:
         with self._lock:
             collections, quarantined = list(self._collections.values()), list(self._quarantined)
         stuck = [one.name for one in collections if not one.database.is_writable]
-        free = shutil.disk_usage(self._folder).free
+        free = self.free_bytes
         return {
             "store": Check(
                 ok=not quarantined and not stuck,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -28,6 +30,7 @@ from service.metrics import Metrics
 from service.rates import RateLimiter
 from service.settings import Settings
 
+_LOOP_LOOK_SECONDS = 0.25
 _ROUTERS = (
     questions.single,
     questions.several,
@@ -78,11 +81,21 @@ async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) 
     app.state.engine = engine or await to_thread.run_sync(bootstrap.start, settings)
     app.state.access = access_of(settings, app.state.engine.keys)
     app.state.limiter = RateLimiter()
+    watch = asyncio.create_task(_watch_loop(app.state.metrics))
     try:
         yield
     finally:
+        watch.cancel()
         if engine is None:
             await to_thread.run_sync(app.state.engine.close)
+
+
+async def _watch_loop(metrics: Metrics) -> None:
+    """Measures by how much later the event loop comes back than it was asked to."""
+    while True:
+        started = time.perf_counter()
+        await asyncio.sleep(_LOOP_LOOK_SECONDS)
+        metrics.loop_lag(max(0.0, time.perf_counter() - started - _LOOP_LOOK_SECONDS))
 
 
 async def _answer_problem(request: Request, error: Exception) -> Response:

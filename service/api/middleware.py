@@ -92,6 +92,8 @@ class _Exchange:
         seconds = time.perf_counter() - self._started
         route = getattr(self._scope.get("route"), "path", "unmatched")
         status = self._status or 499
+        if (reason := self._scope["state"].get("problem")) is not None:
+            self._metrics.rejection(reason)
         self._metrics.request(method=self._method, route=route, status=status, seconds=seconds)
         _log.info(
             "answered",

@@ -157,6 +157,7 @@ def problem_object(problem: Problem, scope: Scope) -> dict[str, object]:
 
 
 def problem_response(problem: Problem, scope: Scope) -> Response:
+    scope["state"]["problem"] = problem.kind.slug
     return Response(
         # Escaped to ASCII: what a request brought may be quoted here, and this must not fail.
         json.dumps(problem_object(problem, scope), ensure_ascii=True),

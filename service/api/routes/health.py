@@ -51,6 +51,15 @@ def _state(desk: Desk) -> ReadyModel:
 
 def _metrics(desk: Desk) -> bytes:
     infos = desk.library.collections()
+    views = desk.engine.library.views()
+    checks = desk.library.checks()
+    desk.metrics.queued({**desk.gates.occupied(), "jobs": desk.engine.jobs.unfinished})
+    desk.metrics.parts({name: check.ok for name, check in checks.items()}, free_bytes=desk.engine.library.free_bytes)
+    desk.metrics.indexes(
+        tail=sum(view.tail_rows for view in views),
+        dead=sum(view.removed for view in views),
+        passages=sum(view.passages for view in views),
+    )
     desk.metrics.contents(
         collections=len(infos),
         documents=sum(info.documents for info in infos),

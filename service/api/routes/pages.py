@@ -79,7 +79,10 @@ async def documentation(if_none_match: IfNoneMatch = None) -> Response:
 
 @public.get("/widget.js", response_class=Response, include_in_schema=False)
 async def widget(if_none_match: IfNoneMatch = None) -> Response:
-    return _reply(_files()["widget.js"], if_none_match)
+    # Pages of other sites load it; whether they may ask, their key says.
+    reply = _reply(_files()["widget.js"], if_none_match)
+    reply.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return reply
 
 
 @public.get("/favicon.ico", response_class=Response, include_in_schema=False)
