@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from embeddings.errors import Busy, DiskFull, StoreCorrupt, StoreReadOnly
+from embeddings.errors import Busy, DiskFull, StoreCorrupt, StoreReadOnly, StoreTooNew
 
 BUSY_TIMEOUT_MS = 5_000
 COPIED_PAGES = 2_048
@@ -73,7 +73,7 @@ class Database:
         connection.pragma("trusted_schema", False)
 
     def _migrate(self, schema: str) -> None:
-        """Forward only: each numbered script once, in one transaction with its number."""
+        """Forward only: each numbered script once, in one transaction with its number. Raises StoreTooNew."""
         scripts = sorted(
             (
                 script
@@ -82,6 +82,8 @@ class Database:
             ),
             key=lambda script: script.name,
         )
+        if self._writer.pragma("user_version") > len(scripts):
+            raise StoreTooNew("A later version of Loccit wrote this store. Use that version, or restore a backup.")
         for number, script in enumerate(scripts, start=1):
             if self._writer.pragma("user_version") < number:
                 with self.writing() as connection:

@@ -73,6 +73,7 @@ KINDS: dict[type[errors.LoccitError], Kind] = {
     errors.Busy: Kind("busy", "The service is busy", 503, 1),
     errors.StoreLocked: Kind("store-locked", "Another process holds the store", 503, 5),
     errors.StoreReadOnly: Kind("store-read-only", "Nothing can be written at present", 503, 30),
+    errors.StoreTooNew: Kind("store-too-new", "A later version wrote the store", 503, 30),
     errors.StoreCorrupt: Kind("store-corrupt", "The collection is damaged", 503, 30),
     errors.DiskFull: Kind("disk-full", "The disk is full", 507),
     errors.IndexUnsound: Kind("index-unsound", "The index is being rebuilt", 503, 5),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
-from embeddings.errors import StoreCorrupt
+from embeddings.errors import StoreCorrupt, StoreTooNew
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from tests.integration.conftest import parts, plain
@@ -41,6 +43,17 @@ def test_a_lost_registry_loses_no_collection_and_is_repaired(data: Path, damage:
         assert "letters" in library.collection("letters").text("first").text
     finally:
         library.close()
+
+
+@pytest.mark.parametrize("name", ["system.db", "collection.db"])
+def test_a_store_of_a_later_version_is_left_alone(data: Path, name: str) -> None:
+    path = next(data.rglob(name))
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.pragma("user_version", 99)
+    before = path.read_bytes()
+    with pytest.raises(StoreTooNew, match="later version"):
+        Library(data, parts(), free_disk_floor_bytes=0)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, empty], ids=["deleted", "emptied"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import random
+import socket
 import threading
 import time
 from collections import Counter
@@ -91,11 +92,11 @@ class Outcome:
 class Client(threading.Thread):
     """Goes on until the service is gone."""
 
-    def __init__(self, ledger: Ledger, socket: Path, chance: random.Random) -> None:
+    def __init__(self, ledger: Ledger, path: Path, chance: random.Random) -> None:
         super().__init__(daemon=True)
         self.ledger = ledger
         self.chance = chance
-        self.http = connect(socket)
+        self.http = connect(path)
 
     def run(self) -> None:
         with self.http:
@@ -112,8 +113,8 @@ class Client(threading.Thread):
 
 
 class Writer(Client):
-    def __init__(self, ledger: Ledger, socket: Path, chance: random.Random, number: int) -> None:
-        super().__init__(ledger, socket, chance)
+    def __init__(self, ledger: Ledger, path: Path, chance: random.Random, number: int) -> None:
+        super().__init__(ledger, path, chance)
         self.number = number
 
     def step(self) -> None:
@@ -218,13 +219,13 @@ def run(
     )
 
 
-def kill_under_load(ledger: Ledger, data: Path, socket: Path, chance: random.Random, longest_seconds: float) -> None:
-    with serving(data, socket) as process:
-        wait_until_ready(socket, process)
+def kill_under_load(ledger: Ledger, data: Path, path: Path, chance: random.Random, longest_seconds: float) -> None:
+    with serving(data, path) as process:
+        wait_until_ready(path, process)
         clients: list[Client] = [
-            Writer(ledger, socket, random.Random(chance.random()), number) for number in range(WRITERS)
+            Writer(ledger, path, random.Random(chance.random()), number) for number in range(WRITERS)
         ]
-        clients.append(Asker(ledger, socket, random.Random(chance.random())))
+        clients.append(Asker(ledger, path, random.Random(chance.random())))
         for client in clients:
             client.start()
         time.sleep(chance.uniform(0.01, longest_seconds))
@@ -233,18 +234,18 @@ def kill_under_load(ledger: Ledger, data: Path, socket: Path, chance: random.Ran
             client.join()
 
 
-def cut_start_short(data: Path, socket: Path, chance: random.Random) -> None:
-    with serving(data, socket):
+def cut_start_short(data: Path, path: Path, chance: random.Random) -> None:
+    with serving(data, path):
         time.sleep(chance.uniform(0.0, 0.3))
 
 
 @contextmanager
-def serving(data: Path, socket: Path) -> Iterator[BaseProcess]:
+def serving(data: Path, path: Path) -> Iterator[BaseProcess]:
     """A process of its own, forked from one that has imported everything and started no thread; killed at the end."""
-    socket.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__])
-    process = context.Process(target=server.serve, args=(str(data), str(socket)))
+    process = context.Process(target=server.serve, args=(str(data), str(path)))
     process.start()
     try:
         yield process
@@ -253,24 +254,27 @@ def serving(data: Path, socket: Path) -> Iterator[BaseProcess]:
         process.join()
 
 
-def connect(socket: Path) -> httpx.Client:
+def connect(path: Path) -> httpx.Client:
     return httpx.Client(
-        transport=httpx.HTTPTransport(uds=str(socket), verify=False), base_url="http://localhost", timeout=60
+        transport=httpx.HTTPTransport(uds=str(path), verify=False), base_url="http://localhost", timeout=60
     )
 
 
-def wait_until_ready(socket: Path, process: BaseProcess) -> None:
+def wait_until_ready(path: Path, process: BaseProcess) -> None:
     patience = time.monotonic() + READY_SECONDS
-    with connect(socket) as http:
-        while time.monotonic() < patience:
-            if not process.is_alive():
-                raise AssertionError("the service ended while it started")
-            try:
-                if http.get("/health/ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.01)
-    raise AssertionError("the service did not become ready")
+    while not is_listening(path):
+        if not process.is_alive() or time.monotonic() > patience:
+            raise AssertionError("the service did not start")
+        time.sleep(0.01)
+    with connect(path) as http:
+        ready = http.get("/health/ready")
+        if ready.status_code != 200:
+            raise AssertionError(f"the service is not ready: {ready.text}")
+
+
+def is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def settle(ledger: Ledger, data: Path, kill: int) -> int:

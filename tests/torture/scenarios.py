@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,8 @@ COMPLAINED = "complained"
 
 
 def tell(*words: object) -> None:
-    os.write(1, f"{' '.join(map(str, words))}\n".encode())
+    """By a call that no sweep interrupts."""
+    os.writev(1, [f"{' '.join(map(str, words))}\n".encode()])
 
 
 def attempt(work: Callable[[], object], *words: object) -> None:
@@ -102,4 +104,8 @@ def run_traced(scenario: str, data: str, place: str) -> None:
     while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
         time.sleep(0.002)
     time.sleep(0.02)
-    SCENARIOS[scenario](Path(data))
+    try:
+        SCENARIOS[scenario](Path(data))
+    except BaseException:
+        os.writev(2, [traceback.format_exc().encode()])
+        os._exit(1)
