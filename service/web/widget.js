@@ -1,6 +1,6 @@
 // A question box for a page of the same origin:
 //   <script src="/widget.js" data-collection="default" data-label="Ask the handbook" defer></script>
-// or, with a key that is bound to the page's origin, for a page of another site: src="https://…/widget.js" data-key="loccit_…"
+// For a page of another site: the whole address in src, and a key that is meant for that site in data-key.
 // It stands where the script stands (for one in the head: at the end of the page), in a shadow root, in the page's colours.
 
 (() => {

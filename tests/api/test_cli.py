@@ -102,6 +102,37 @@ def test_a_backup_is_taken_while_the_service_runs_and_restored(
     assert loccit("doctor", "--data", "elsewhere").returncode == 0
 
 
+def test_keys_are_made_and_revoked_while_the_service_runs(
+    loccit: Loccit, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as serving:  # fmt: skip
+        try:
+            assert serving.stdout is not None
+            serving.stdout.readline()
+            made = loccit("keys", "add", "a reader", "--scope", "ask", "--collection", "default", "--json")
+            assert made.returncode == 0, made.stderr
+            key = json.loads(made.stdout)
+            here = running(tmp_path / "data")
+            assert here is not None
+            assert (tmp_path / "data" / "service.json").stat().st_mode & 0o077 == 0
+            url = {"LOCCIT_URL": here.url}
+            assert loccit("documents", **url).stderr.startswith("loccit: Send the header")
+            assert loccit("documents", **url, LOCCIT_API_KEY=key["key"]).returncode == 0
+            refused = loccit("keys", "list", **url, LOCCIT_API_KEY=key["key"])
+            assert "needs a key with the scope `admin`" in refused.stderr
+            listed = loccit("keys", "list").stdout
+            assert listed.startswith(f"{key['key_id']}  a reader: ask; default; 60 asks")
+            assert loccit("keys", "revoke", key["key_id"]).returncode == 0
+            assert loccit("keys", "revoke", key["key_id"]).stderr == "loccit: There is no such key.\n"
+            assert loccit("documents", **url).returncode == 0
+        finally:
+            serving.terminate()
+            assert serving.wait(30) == 0
+
+
 def test_what_goes_wrong_is_told_in_one_line(loccit: Loccit) -> None:
     for arguments, variables, code in (
         (("serve", "--host", "0.0.0.0"), {}, 1),
