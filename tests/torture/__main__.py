@@ -42,14 +42,15 @@ def main() -> int:
     logging.disable()
     workplace = Path(tempfile.mkdtemp(prefix="loccit-torture-", dir=options.work))
     started = time.monotonic()
+    sections: list[Section] = []
     try:
-        sections = [section for part in options.only or PARTS for section in SECTIONS[part](options, workplace)]
+        for part in options.only or PARTS:
+            sections += SECTIONS[part](options, workplace)
+            if options.page is not None:  # Also what comes later may be stopped.
+                options.page.write_text(page(sections, time.monotonic() - started) + "\n", "utf-8")
     finally:
         shutil.rmtree(workplace, ignore_errors=True)
-    report = page(sections, time.monotonic() - started)
-    sys.stdout.write(report + "\n")
-    if options.page is not None:
-        options.page.write_text(report + "\n", "utf-8")
+        sys.stdout.write(page(sections, time.monotonic() - started) + "\n")
     return 1 if any(section.faults for section in sections) else 0
 
 
