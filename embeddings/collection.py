@@ -107,6 +107,7 @@ class Collection:
         self.originals = Originals(folder / "originals")
         self.database = Database(folder / "collection.db", schema="collection")
         self._committing = threading.Lock()
+        self._erasing = threading.Lock()
         self._begin()
         self._recut()
         checkpoints = Checkpoints(
@@ -351,7 +352,8 @@ class Collection:
                 deletion = writes.delete_document(connection, found)
             self.live.follow()
         if purge:
-            self._erase(document_id)
+            with self._erasing:  # One at a time: the note that it is not finished is of one purge.
+                self._erase(document_id)
         self._upkeep.tend(self)
         return DeleteReceipt(
             document_id=document_id, versions=deletion.versions, passages=deletion.passages, seq=deletion.seq

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from embeddings.errors import (
 )
 from embeddings.filters import parse_filter
 from embeddings.indexes import tantivy
+from embeddings.live_view import LiveView
 from tests.integration.conftest import OpenLibrary, plain
 
 BIRDS = ["heron", "otter", "wren", "dipper", "swift", "crane", "bittern", "curlew", "plover", "teal", "knot", "rail"]
@@ -322,3 +324,30 @@ def test_a_disk_that_fails_under_the_word_index_is_told_as_one(
         patched.setattr(tantivy, "Index", failing)
         collection.live.checkpoint()
     assert collection.search("canary", top_k=5).hits
+
+
+def test_one_purge_at_a_time_notes_that_it_is_not_finished(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        collection.put(name, plain(f"A canary named {name} sings."))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def waiting(_: LiveView) -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    monkeypatch.setattr(LiveView, "forget_the_past", waiting)
+    purges = [
+        threading.Thread(target=collection.delete, args=(name,), kwargs={"purge": True}) for name in ("first", "second")
+    ]
+    purges[0].start()
+    assert begun.wait(30)
+    purges[1].start()
+    purges[1].join(0.3)
+    with collection.database.reading() as connection:
+        texts = [row[0] for row in connection.execute("SELECT text FROM texts")]
+    go_on.set()
+    for purge in purges:
+        purge.join()
+    assert texts == ["A canary named second sings."]

@@ -1,6 +1,7 @@
 """Short pieces of work that `tests.torture.calls` interrupts at each system call.
 
-Each says on standard output what it has acknowledged: `put NAME NUMBER`, `deleted NAME`, or `refused ERROR`.
+Each says on standard output what it has acknowledged: `put NAME NUMBER`, `deleted NAME`, `purged NAME`, or `refused ERROR`
+and what it was.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def attempt(work: Callable[[], object], *words: object) -> None:
     try:
         work()
     except LoccitError as error:
-        tell("refused", type(error).__name__)
+        tell("refused", type(error).__name__, *words)
     else:
         tell(*words)
 
@@ -66,7 +67,7 @@ def ingest(data: Path) -> None:
     put(notes, "note-9", 30)
     put(notes, "note-0", 31)
     attempt(lambda: notes.delete("note-1"), "deleted", "note-1")
-    attempt(lambda: notes.delete("note-2", purge=True), "deleted", "note-2")
+    attempt(lambda: notes.delete("note-2", purge=True), "purged", "note-2")
     found = notes.search("eggs of the ledger", top_k=50)
     assert {hit.passage.document_id for hit in found.hits}, "a search failed while the disk did"
     library.close()
