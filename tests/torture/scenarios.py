@@ -1,7 +1,7 @@
 """Short pieces of work that `tests.torture.calls` interrupts at each system call.
 
-Each says on standard output what it has acknowledged: `put NAME NUMBER`, `deleted NAME`, `purged NAME`, or `refused ERROR`
-and what it was.
+Each says on standard output what it has acknowledged: `put NAME NUMBER`, `deleted NAME`, `purged NAME`, or
+`refused ERROR` and what it was.
 """
 
 from __future__ import annotations
