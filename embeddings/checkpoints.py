@@ -20,7 +20,7 @@ import numpy as np
 
 from embeddings.domain import Keys
 from embeddings.errors import IndexUnsound
-from embeddings.files import UNFINISHED, replace_file, sha256_of, storage_errors, sync_folder, write_synced
+from embeddings.files import UNFINISHED, replace_file, sha256_of, storage_errors, sync_file, sync_folder, write_synced
 from embeddings.ports import VectorIndexes, WordIndexes
 from embeddings.views import IndexedPassages, Segment, count_words
 
@@ -133,8 +133,10 @@ class Checkpoints:
                 raise IndexUnsound(f"{name} is damaged")
 
     def remove_older(self, *, keep: int) -> None:
-        for name in self.names()[keep:]:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        """Raises StoreReadOnly where they cannot be removed."""
+        with storage_errors():
+            for name in self.names()[keep:]:
+                shutil.rmtree(self.folder / name)
 
 
 def _contents(place: Path) -> list[Path]:
@@ -148,9 +150,5 @@ def _seal(path: Path) -> dict[str, object]:
 
 def _sealed(path: Path) -> dict[str, object]:
     """Sync a file that a library wrote, and describe it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(path)
     return _seal(path)

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -29,15 +30,18 @@ from embeddings.domain import (
     VersionText,
 )
 from embeddings.encoding import PassageEncoding, Progress
-from embeddings.errors import LoccitError, UnknownDocument
+from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
 from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts, restore
 from embeddings.live_view import LiveView
 from embeddings.ports import Encoder, VectorIndexes, WordIndexes
+from embeddings.registry import NAME
 
 logger = logging.getLogger(__name__)
 
+ERASING = "erasing"
+"""In the store's own notes while traces of what was purged are left."""
 PREPARED_AHEAD = 2
 """Groups prepared while one is committed: while one of them is cut, the other is encoded."""
 GROUP = 64
@@ -104,6 +108,7 @@ class Collection:
         self.database = Database(folder / "collection.db", schema="collection")
         self._committing = threading.Lock()
         self._encoding = PassageEncoding(parts.encoder, self.database, self._committing)
+        self._erasing = threading.Lock()
         self._begin()
         self._recut()
         checkpoints = Checkpoints(
@@ -114,6 +119,10 @@ class Collection:
             words=parts.words,
         )
         self.live = LiveView(self.database, checkpoints)
+        try:
+            self._finish_erasing()
+        except (Busy, DiskFull, StoreReadOnly) as error:
+            logger.error("a purge is not finished yet", extra={"collection": name, "reason": str(error)})
 
     def _begin(self) -> None:
         with self.database.writing() as connection:
@@ -121,6 +130,8 @@ class Collection:
                 records.set_meta(connection, "seq", 0)
                 records.set_meta(connection, "created_at", records.now_microseconds())
                 records.set_meta(connection, "fingerprint", self._parts.fingerprint)
+            if records.meta(connection, NAME) != self.name:
+                records.set_meta(connection, NAME, self.name)
 
     def _recut(self) -> None:
         """Make all passages anew, in one transaction, where another encoder or another way of cutting made them."""
@@ -300,6 +311,8 @@ class Collection:
     ) -> list[writes.Change] | None:
         """None where vectors that were known are gone, since the last passage that used them was removed meanwhile."""
         with self._committing:
+            # A purge of the same bytes may have removed them since they were prepared.
+            self.originals.keep({one.source_sha: one.source.content for _, one in named})
             with self.database.writing() as connection:
                 wanted = {passage.content_sha for _, one in named for passage in one.passages}
                 writes.store_vectors(connection, {sha: vector for sha, vector in vectors.items() if sha in wanted})
@@ -328,31 +341,60 @@ class Collection:
     def delete(self, document_id: str, *, purge: bool = False) -> DeleteReceipt:
         """From the return on the document is in no answer; a purge also erases its text and bytes.
 
-        A purge may follow a plain delete. Raises UnknownDocument where there is nothing to delete or to erase.
+        A purge may follow a plain delete. Raises UnknownDocument where there is nothing to delete or to erase, Busy
+        where a long read holds the erasing up: then the document is deleted, and the purge can be repeated.
         """
         with self._committing:
             with self.database.writing() as connection:
                 found = records.find_version(connection, document_id)
-                if found is None or not (found.is_current or (purge and found.source_sha)):
+                can_be_erased = purge and found is not None and self._has_traces(connection, found)
+                if found is None or not (found.is_current or can_be_erased):
                     raise UnknownDocument(f"There is no document {document_id!r} in this collection.")
                 deletion = writes.delete_document(connection, found)
             self.live.follow()
         if purge:
-            self._erase(document_id)
+            with self._erasing:  # One at a time: the note that it is not finished is of one purge.
+                self._erase(document_id)
         self._upkeep.tend(self)
         return DeleteReceipt(
             document_id=document_id, versions=deletion.versions, passages=deletion.passages, seq=deletion.seq
         )
 
     def _erase(self, document_id: str) -> None:
-        """Erase from the store, its log, the index generations and the originals, in this order."""
         with self._committing, self.database.writing() as connection:
-            unreferenced = writes.erase_document(connection, document_id)
+            is_overdue = records.meta(connection, ERASING)
+            unnamed = writes.erase_document(connection, document_id)
+            records.set_meta(connection, ERASING, 1)
+        if is_overdue:
+            self._finish_erasing()
+        else:
+            self._erase_traces(unnamed)
+
+    @staticmethod
+    def _has_traces(connection: Connection, found: records.StoredVersion) -> bool:
+        return bool(found.source_sha or records.meta(connection, ERASING))
+
+    def _finish_erasing(self) -> None:
+        """Where a purge was cut short: by a kill, or since a long read held it up."""
+        with self.database.reading() as connection:
+            if not records.meta(connection, ERASING):
+                return
+            named = set(records.named_originals(connection))
+        self._erase_traces(sha for sha in self.originals.all() if sha not in named)
+
+    def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
+        """In the store's log, the index generations and the originals, in this order."""
         self.database.truncate_log()
-        self.live.checkpoint()
-        self.live.forget_older_generations()
-        for sha in unreferenced:
-            self.originals.remove(sha)
+        self.live.forget_the_past()
+        with self._committing:
+            for sha in unnamed:
+                self.originals.remove(sha, unless=partial(self._is_named, sha))
+            with self.database.writing() as connection:
+                records.set_meta(connection, ERASING, 0)
+
+    def _is_named(self, sha: bytes) -> bool:
+        with self.database.reading() as connection:
+            return records.is_original_named(connection, sha)
 
     def close(self) -> None:
         """Checkpoint what has been written, so that the next start is quick."""

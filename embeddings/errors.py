@@ -23,6 +23,7 @@ LoccitError
 ├── StoreUnavailable
 │   ├── StoreLocked              another process holds the writer's lease
 │   ├── StoreReadOnly            a sync to disk failed; nothing is written until a restart
+│   ├── StoreTooNew              a later version of Loccit wrote it
 │   ├── StoreCorrupt             the truth itself fails its checks; the collection is quarantined
 │   └── DiskFull
 ├── IndexUnsound                 an index file is not what its manifest says; it is rebuilt, callers never see this
@@ -125,6 +126,10 @@ class StoreLocked(StoreUnavailable):
 
 
 class StoreReadOnly(StoreUnavailable):
+    pass
+
+
+class StoreTooNew(StoreUnavailable):
     pass
 
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -105,9 +105,28 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
     _sync_folders({path.parent for path in contents})
 
 
+def sync_tree(folder: Path) -> None:
+    """Sync every file and folder below, the files first: each may have been written in full by then."""
+    paths = list(folder.rglob("*"))
+    for path in (path for path in paths if path.is_file()):
+        sync_file(path)
+    for path in (folder, *(path for path in paths if path.is_dir())):
+        sync_folder(path)
+
+
+def sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def make_folder(folder: Path) -> None:
+    """With every folder above that is missing; each is the owner's alone, and on disk."""
     if not folder.is_dir():
-        folder.mkdir(mode=0o700, parents=True)
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700)
         sync_folder(folder.parent)
 
 
@@ -144,8 +163,7 @@ class Originals:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._adding = threading.Lock()
-        make_folder(folder)
+        self._changing = threading.Lock()
 
     def path(self, sha: bytes) -> Path:
         name = sha.hex()
@@ -154,14 +172,18 @@ class Originals:
     def add(self, contents: Sequence[bytes]) -> list[bytes]:
         """Store durably; returns the SHA-256 of each."""
         shas = [hashlib.sha256(content).digest() for content in contents]
-        named = {self.path(sha): content for sha, content in zip(shas, contents, strict=True)}
-        with self._adding, storage_errors():
+        self.keep(dict(zip(shas, contents, strict=True)))
+        return shas
+
+    def keep(self, contents: Mapping[bytes, bytes]) -> None:
+        """Store durably what has these SHA-256s, where it is not there."""
+        named = {self.path(sha): content for sha, content in contents.items()}
+        with self._changing, storage_errors():
             new = [(path, content) for path, content in named.items() if not path.exists()]
             for folder in {path.parent for path, _ in new}:
                 make_folder(folder)
             for first in range(0, len(new), _OPEN_AT_ONCE):
                 replace_files(dict(new[first : first + _OPEN_AT_ONCE]))
-        return shas
 
     def read(self, sha: bytes) -> bytes:
         """Raises StoreCorrupt where the bytes are gone or no longer match their name."""
@@ -173,11 +195,14 @@ class Originals:
             raise StoreCorrupt("The original of this document is damaged in the store.")
         return content
 
-    def remove(self, sha: bytes) -> None:
+    def remove(self, sha: bytes, *, unless: Callable[[], bool]) -> None:
+        """Whoever names an original and then calls `keep` can rely on it: `unless` is asked where no `keep` can run."""
         path = self.path(sha)
-        path.unlink(missing_ok=True)
-        if path.parent.is_dir():
-            sync_folder(path.parent)
+        with self._changing, storage_errors():
+            if not unless():
+                path.unlink(missing_ok=True)
+                if path.parent.is_dir():
+                    sync_folder(path.parent)
 
     def all(self) -> Iterator[bytes]:
         for path in self._folder.glob("??/*"):

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.checkpoints import Checkpoints, keys_digest
-from embeddings.collection import Parts
+from embeddings.collection import ERASING, Parts
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
+from embeddings.registry import open_registry, rebuild_registry, registered, require_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +30,17 @@ def inspect(folder: Path, parts: Parts, *, repair: bool = False) -> Iterator[Fin
     """Findings of the registry, then of each collection in turn. Raises StoreLocked while a service runs there."""
     lease = Lease(folder)
     try:
-        if not (folder / "system.db").exists():
-            yield Finding(name="store", ok=True, detail="nothing stored yet")
+        try:
+            system = open_registry(folder)
+        except StoreCorrupt as error:
+            names = rebuild_registry(folder) if repair else []
+            detail = f"made again of {', '.join(names)}" if repair else str(error)
+            yield Finding(name="registry", ok=False, detail=detail, repaired=repair)
             return
-        system = Database(folder / "system.db", schema="system")
-        with system.reading() as connection:
-            registered = dict(connection.execute("SELECT name, folder FROM collections ORDER BY name").fetchall())
+        places = registered(system)
         yield _integrity("registry", system)
         system.close()
-        for name, place in registered.items():
+        for name, place in places.items():
             yield from _collection(name, folder / "collections" / place, parts, repair=repair)
     finally:
         lease.release()
@@ -45,6 +48,7 @@ def inspect(folder: Path, parts: Parts, *, repair: bool = False) -> Iterator[Fin
 
 def _collection(name: str, folder: Path, parts: Parts, *, repair: bool) -> Iterator[Finding]:
     try:
+        require_store(folder)
         database = Database(folder / "collection.db", schema="collection")
     except StoreCorrupt as error:
         yield Finding(name=f"{name}: store", ok=False, detail=str(error))
@@ -139,6 +143,8 @@ def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair:
     try:
         generation = checkpoints.load(names[0])
         with database.reading() as connection:
+            if records.meta(connection, ERASING):
+                return Finding(name=name, ok=True, detail="a purge was cut short; the next start finishes it")
             if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(
                 generation.segment.passage_keys
             ):

@@ -19,12 +19,13 @@ from itertools import count
 from pathlib import Path
 
 from embeddings.collection import Collection, Parts
-from embeddings.corpus.database import Database
 from embeddings.corpus.records import now_microseconds
 from embeddings.domain import CollectionInfo
 from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, UnknownCollection
 from embeddings.files import UNFINISHED, Lease, make_folder, remove_unfinished, sync_folder
 from embeddings.live_view import AT_REST, IN_THE_LONG_RUN, WHILE_WRITING, Patience
+from embeddings.registry import open_registry, registered, require_store
+from embeddings.views import View
 
 logger = logging.getLogger(__name__)
 
@@ -67,27 +68,28 @@ class Library:
         make_folder(folder)
         self._lease = Lease(folder)
         make_folder(folder / "collections")
-        self.system = Database(folder / "system.db", schema="system")
+        try:
+            self.system = open_registry(folder)
+        except BaseException:
+            self._lease.release()
+            raise
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
         self._quarantined: dict[str, str] = {}
         self._closing = threading.Event()
         self._maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         self._remove_unregistered()
-        for name, place in self._registered().items():
+        for name, place in registered(self.system).items():
             self._open(name, place)
         self._timer = threading.Thread(target=self._look_regularly, name="checkpoint timer", daemon=True)
         self._timer.start()
-
-    def _registered(self) -> dict[str, str]:
-        with self.system.reading() as connection:
-            return dict(connection.execute("SELECT name, folder FROM collections ORDER BY name").fetchall())
 
     def _place(self, folder: str) -> Path:
         return self._folder / "collections" / folder
 
     def _open(self, name: str, folder: str) -> None:
         try:
+            require_store(self._place(folder))
             self._collections[name] = Collection(name, self._place(folder), self._parts, self)
         except StoreCorrupt as error:
             logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
@@ -95,7 +97,7 @@ class Library:
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""
-        known = set(self._registered().values())
+        known = set(registered(self.system).values())
         remove_unfinished(self._folder / "collections")
         for path in (self._folder / "collections").iterdir():
             if path.name not in known:
@@ -108,14 +110,23 @@ class Library:
             found = list(self._collections.values())
         return sorted((collection.info() for collection in found), key=lambda info: info.collection)
 
+    def views(self) -> list[View]:
+        """What searches of each collection see at this moment."""
+        with self._lock:
+            return [collection.live.current for collection in self._collections.values()]
+
     def collection(self, name: str) -> Collection:
         """Raises UnknownCollection, StoreCorrupt."""
         with self._lock:
             if name in self._quarantined:
                 raise StoreCorrupt(f"The collection {name!r} is damaged. {self._quarantined[name]}")
             if name not in self._collections:
-                raise UnknownCollection(f"There is no collection {name!r}. Make it with PUT /v1/collections/{name}.")
+                raise UnknownCollection(self.unknown(name))
             return self._collections[name]
+
+    @staticmethod
+    def unknown(name: str) -> str:
+        return f"There is no collection {name!r}. Make it with PUT /v1/collections/{name}."
 
     def create(self, name: str, *, title: str | None = None) -> tuple[CollectionInfo, bool]:
         """The collection, and whether it was made now; one that exists gets the title, if one is given."""
@@ -140,9 +151,9 @@ class Library:
     def delete(self, name: str) -> None:
         """Raises UnknownCollection."""
         with self._lock:
-            folder = self._registered().get(name)
+            folder = registered(self.system).get(name)
             if folder is None:
-                raise UnknownCollection(f"There is no collection {name!r}.")
+                raise UnknownCollection(self.unknown(name))
             with self.system.writing() as connection:
                 connection.execute("DELETE FROM collections WHERE name = ?", (name,))
                 connection.execute("DELETE FROM jobs WHERE collection = ?", (name,))
@@ -170,9 +181,14 @@ class Library:
 
     # Upkeep
 
+    @property
+    def free_bytes(self) -> int:
+        """On the disk of the data folder."""
+        return shutil.disk_usage(self._folder).free
+
     def require_space(self, upload_bytes: int) -> None:
         """Raises DiskFull while there is still room for what is already in the store to go on working."""
-        free = shutil.disk_usage(self._folder).free
+        free = self.free_bytes
         if free < max(self._free_disk_floor, 2 * upload_bytes):
             raise DiskFull(f"Only {free // 1_000_000} MB are free on the disk; nothing new is taken. Free some space.")
 
@@ -209,7 +225,7 @@ class Library:
         with self._lock:
             collections, quarantined = list(self._collections.values()), list(self._quarantined)
         stuck = [one.name for one in collections if not one.database.is_writable]
-        free = shutil.disk_usage(self._folder).free
+        free = self.free_bytes
         return {
             "store": Check(
                 ok=not quarantined and not stuck,

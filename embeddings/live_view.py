@@ -78,8 +78,10 @@ class LiveView:
             with self._publishing, self._database.reading() as connection:
                 self._publish(self._caught_up(connection, base))
 
-    def forget_older_generations(self) -> None:
-        self._checkpoints.remove_older(keep=1)
+    def forget_the_past(self) -> None:
+        """Leave no generation but one of what the store holds now; none at all where that cannot be written."""
+        self.checkpoint()
+        self._checkpoints.remove_older(keep=0 if self._view.base is None else 1)
 
     def _publish(self, view: View) -> None:
         with self._advanced:
@@ -113,7 +115,7 @@ class LiveView:
             live = passages.indexed(connection, None, dimension=self._checkpoints.dimension)
         try:
             generation = self._checkpoints.write(live, seq)
-        except (DiskFull, StoreReadOnly) as error:
+        except (DiskFull, StoreReadOnly, IndexUnsound) as error:
             logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
             return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
         return base_view(seq, generation.segment, generation.words)

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from embeddings.collection import Parts
+from embeddings.corpus.database import reading_file
 from embeddings.encoders.compiled import DEFAULT_MODEL, MANIFEST, CompiledEncoder
 from embeddings.errors import ModelUnavailable
 from embeddings.indexes.faiss import FlatIndexes
@@ -23,6 +24,7 @@ from service.answering.readers.quoting import QuotingReader
 from service.answering.readers.span import MANIFEST as READER_MANIFEST
 from service.answering.readers.span import SHIPPED, SpanReader
 from service.jobs import Jobs
+from service.keys import Keys
 from service.seeds import load_seeds
 from service.settings import Settings
 
@@ -40,6 +42,7 @@ class Engine:
     reader: Reader
     library: Library
     jobs: Jobs
+    keys: Keys
     answering: Answering
 
     def close(self) -> None:
@@ -61,11 +64,23 @@ def start(settings: Settings) -> Engine:
             reader=reader,
             library=library,
             jobs=Jobs(library),
+            keys=Keys(library),
             answering=Answering(reader=reader, encoder_name=encoder.name, encoder_is_multilingual=_is_chosen(settings)),
         )
     except BaseException:
         library.close()
         raise
+
+
+def has_keys(settings: Settings) -> bool:
+    """Whether the data folder holds keys, without opening all of it."""
+    registry = settings.data / "system.db"
+    if not registry.is_file():
+        return False
+    with reading_file(registry) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'keys'").fetchone() is None:
+            return False
+        return connection.execute("SELECT 1 FROM keys LIMIT 1").fetchone() is not None
 
 
 def calibrated(reader: Reader, encoder: Encoder, settings: Settings) -> Reader:

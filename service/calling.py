@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import httpx
 from anyio.from_thread import start_blocking_portal
 
-from service.serving import running_url
+from service.serving import running
 from service.settings import Settings
 
 _TIMEOUT = httpx.Timeout(600.0, connect=5.0)
@@ -48,16 +48,20 @@ def _content(response: httpx.Response) -> Any:
     if response.is_error:
         told = response.json().get("detail", f"The service answered {response.status_code}.")
         raise Refused(told, status=response.status_code)
+    if response.status_code == 204:
+        return None
     is_text = response.headers.get("Content-Type", "").startswith("text/plain")
     return response.text if is_text else response.json()
 
 
 @asynccontextmanager
 async def _client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    key = settings.api_key
-    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
-    url = settings.url or running_url(settings.data)
+    """With the key of the settings; else, for a service on the same data folder, with the one that it left there."""
+    here = None if settings.url else running(settings.data)
+    url = settings.url or (here.url if here else None)
+    own_key = settings.api_key.get_secret_value() if settings.api_key else None
     if url is not None:
+        headers = _authorization(own_key or (here.key if here else None))
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT, trust_env=False) as client:
             yield client
         return
@@ -65,8 +69,13 @@ async def _client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
     app = create_app(settings)
     transport = httpx.ASGITransport(app=app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers, timeout=None) as client,
-    ):
-        yield client
+    async with app.router.lifespan_context(app):
+        headers = _authorization(app.state.access.local_key)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", headers=headers, timeout=None
+        ) as client:
+            yield client
+
+
+def _authorization(key: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}

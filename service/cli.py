@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
@@ -18,6 +16,11 @@ from pydantic import ValidationError
 
 from embeddings.errors import LoccitError
 from service.calling import Refused, call
+from service.commands import backups, keys
+from service.commands.options import AsJson, Data
+from service.commands.options import settings_of as _settings
+from service.commands.printing import plain as _plain
+from service.commands.printing import show as _print
 from service.evaluation.questions import InvalidQuestions
 from service.settings import Settings, unknown_variables
 
@@ -39,14 +42,12 @@ app = typer.Typer(
 )
 
 Url = Annotated[str | None, typer.Option(help="Of a running service; else LOCCIT_URL, else the one on this machine.")]
-Data = Annotated[Path | None, typer.Option(help="The data folder (LOCCIT_DATA).")]
 CollectionName = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
 Questions = Annotated[Path, typer.Argument(metavar="QUESTIONS.jsonl", help="One JSON object a line.")]
 Corpus = Annotated[
     Path | None,
     typer.Option(exists=True, file_okay=False, help="Ask a folder's documents instead, in a library of their own."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of the service as JSON.")]
 
 
 @app.command()
@@ -59,11 +60,13 @@ def serve(
     settings = _settings(host=host, port=port, data=data)
     for name in unknown_variables():
         typer.echo(f"loccit: {name} is no setting and is ignored; see docs/settings.md.", err=True)
-    if not settings.is_loopback and settings.api_key is None:
+    from service import bootstrap, logs, serving
+
+    if not settings.is_loopback and settings.api_key is None and not bootstrap.has_keys(settings):
         raise Refused(
-            f"To listen on {settings.host}, set LOCCIT_API_KEY first: others could read and write everything."
+            f"To listen on {settings.host}, run `loccit keys add` or set LOCCIT_API_KEY first:"
+            " others could read and write everything."
         )
-    from service import logs, serving
 
     logs.configure(settings.log_level)
     serving.serve(settings)
@@ -259,6 +262,10 @@ def calibrate(
     _tell(commands.calibrate(settings, wanted), as_json=as_json)
 
 
+backups.add_to(app)
+keys.add_to(app)
+
+
 def main() -> None:
     try:
         app()
@@ -277,10 +284,6 @@ def _fail(reason: str, code: int) -> None:
     sys.exit(code)
 
 
-def _settings(**given: object) -> Settings:
-    return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-
-
 def _put(settings: Settings, collection: str, path: Path, document_id: str | None) -> dict[str, Any]:
     from service.naming import document_id_of, media_type_of_file
 
@@ -293,14 +296,6 @@ def _put(settings: Settings, collection: str, path: Path, document_id: str | Non
     sent = {"params": {"wait": "true"}, "content": content, "headers": {"Content-Type": media_type}}
     receipt: dict[str, Any] = call(settings, "PUT", place, **sent)
     return receipt
-
-
-def _print(value: object, lines: list[str], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
-    else:
-        for line in lines:
-            typer.echo(line)
 
 
 def _watch(settings: Settings, request: Request, *, as_json: bool) -> None:
@@ -377,8 +372,3 @@ def _mark(text: str) -> str:
 
 def _is_terminal() -> bool:
     return sys.stdout.isatty()
-
-
-def _plain(text: str) -> str:
-    """One line that cannot steer a terminal."""
-    return " ".join("".join(" " if unicodedata.category(one) in ("Cc", "Cf") else one for one in text).split())

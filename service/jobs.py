@@ -118,6 +118,10 @@ class Jobs:
                     stored.remember(connection, idempotency_key, body_sha256, job_id)
         if repeated is not None:
             return self.get(repeated)
+        # Only now that the job names them are they safe from a purge of the same bytes.
+        holder.originals.keep(
+            {item.source_sha: upload.source.content for upload, item in zip(uploads, items, strict=True)}
+        )
         self._enqueue(job_id)
         return self.get(job_id)
 

@@ -30,6 +30,25 @@ class Metrics:
         self._documents = Gauge("loccit_documents", "Documents of all collections.", registry=self.registry)
         self._passages = Gauge("loccit_passages", "Passages of all collections.", registry=self.registry)
         self._seq = Gauge("loccit_seq", "Highest sequence number of all collections.", registry=self.registry)
+        self._tail = Gauge("loccit_tail_passages", "Passages not in an index on disk yet.", registry=self.registry)
+        self._dead = Gauge(
+            "loccit_dead_ratio", "Share of indexed passages that are no longer live.", registry=self.registry
+        )
+        self._unwell = Gauge(
+            "loccit_unwell", "1 for each part that is not well, as /health/ready tells.", ("part",),
+            registry=self.registry,
+        )  # fmt: skip
+        self._free = Gauge("loccit_disk_free_bytes", "Free on the disk of the data folder.", registry=self.registry)
+        self._queued = Gauge(
+            "loccit_queued", "Requests that wait or are worked on, by queue; jobs that are not finished.", ("queue",),
+            registry=self.registry,
+        )  # fmt: skip
+        self._rejections = Counter(
+            "loccit_rejections", "Requests answered with a problem, by its kind.", ("reason",), registry=self.registry
+        )
+        self._lag = Histogram(
+            "loccit_loop_lag_seconds", "By how much the event loop is late.", buckets=_SECONDS, registry=self.registry
+        )
 
     def request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route, str(status)).inc()
@@ -41,6 +60,25 @@ class Metrics:
 
     def answer(self, outcome: str) -> None:
         self._answers.labels(outcome).inc()
+
+    def rejection(self, reason: str) -> None:
+        self._rejections.labels(reason).inc()
+
+    def loop_lag(self, seconds: float) -> None:
+        self._lag.observe(seconds)
+
+    def queued(self, queues: Mapping[str, int]) -> None:
+        for name, length in queues.items():
+            self._queued.labels(name).set(length)
+
+    def indexes(self, *, tail: int, dead: int, passages: int) -> None:
+        self._tail.set(tail)
+        self._dead.set(dead / (dead + passages) if dead else 0.0)
+
+    def parts(self, are_well: Mapping[str, bool], *, free_bytes: int) -> None:
+        for part, is_well in are_well.items():
+            self._unwell.labels(part).set(not is_well)
+        self._free.set(free_bytes)
 
     def contents(self, *, collections: int, documents: int, passages: int, seq: int) -> None:
         self._collections.set(collections)

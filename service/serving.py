@@ -7,14 +7,15 @@ import os
 import signal
 import socket
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from service import bootstrap
 from service.api.app import create_app
-from service.bootstrap import Engine
 from service.receiving import PatientProtocol
 from service.settings import Settings
 
@@ -28,12 +29,13 @@ def serve(settings: Settings) -> None:
         for stop in (signal.SIGINT, signal.SIGTERM):
             # uvicorn obeys these and then sends itself the same again; the engine has still to be closed by then.
             signal.signal(stop, signal.SIG_IGN)
-        _Server(_config(settings, engine), settings=settings).run(sockets=[listening])
+        app = create_app(settings, engine=engine)
+        _Server(_config(settings, app), app, settings=settings).run(sockets=[listening])
 
 
-def _config(settings: Settings, engine: Engine) -> uvicorn.Config:
+def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(settings, engine=engine),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -43,29 +45,47 @@ def _config(settings: Settings, engine: Engine) -> uvicorn.Config:
         http=PatientProtocol,
         ws="none",
         loop="uvloop",
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
 
 
-def running_url(data: Path) -> str | None:
-    """Where the service that holds the data folder answers; None where none runs."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that holds a data folder, and the key for those who can read that folder."""
+
+    url: str
+    key: str = field(repr=False)
+
+
+def running(data: Path) -> Running | None:
+    """None where none runs."""
     try:
         found = json.loads((data / _ADDRESS_FILE).read_text("utf-8"))
         os.kill(found["pid"], 0)
-        return str(found["url"])
+        return Running(str(found["url"]), str(found["key"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
+def running_url(data: Path) -> str | None:
+    """Where the service that holds the data folder answers; None where none runs."""
+    found = running(data)
+    return None if found is None else found.url
+
+
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, *, settings: Settings) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, *, settings: Settings) -> None:
         super().__init__(config)
+        self._app = app
         self._address_file = settings.data / _ADDRESS_FILE
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started and sockets:
             url = _url(sockets[0])
-            _write(self._address_file, {"url": url, "pid": os.getpid()})
+            key = self._app.state.access.local_key
+            _write(self._address_file, {"url": url, "pid": os.getpid(), "key": key})
             typer.echo(f"Loccit answers at {url} — stop it with Ctrl+C.")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -92,5 +112,8 @@ def _url(listening: socket.socket) -> str:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(content), "utf-8")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file)
     unfinished.replace(path)

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     reader: str = "bundled"
     calibration: str = "calibration.json"
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     api_key: SecretStr | None = Field(default=None, min_length=16)
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
     waiting_reads: int = Field(default=64, ge=1)
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
     graceful_stop_seconds: int = Field(default=20, ge=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
 
 import apsw
 
-from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
+from embeddings.errors import Busy, DiskFull, StoreCorrupt, StoreReadOnly, StoreTooNew
 
 BUSY_TIMEOUT_MS = 5_000
+COPIED_PAGES = 2_048
+"""Of a backup, between two reports of progress: 8 MiB."""
 
 
 class Connection(Protocol):
@@ -55,7 +57,7 @@ class Database:
             existed = path.exists()
             self._writer = apsw.Connection(str(path))
             path.chmod(0o600)
-            self._prepare(self._writer)
+            self.prepare(self._writer)
             self._writer.pragma("journal_mode", "wal")
             self._writer.pragma("synchronous", "full")
             self._writer.pragma("secure_delete", True)
@@ -65,13 +67,13 @@ class Database:
             self._migrate(schema)
 
     @staticmethod
-    def _prepare(connection: apsw.Connection) -> None:
+    def prepare(connection: apsw.Connection) -> None:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.pragma("mmap_size", 0)
         connection.pragma("trusted_schema", False)
 
     def _migrate(self, schema: str) -> None:
-        """Forward only: each numbered script once, in one transaction with its number."""
+        """Forward only: each numbered script once, in one transaction with its number. Raises StoreTooNew."""
         scripts = sorted(
             (
                 script
@@ -80,6 +82,8 @@ class Database:
             ),
             key=lambda script: script.name,
         )
+        if self._writer.pragma("user_version") > len(scripts):
+            raise StoreTooNew("A later version of Loccit wrote this store. Use that version, or restore a backup.")
         for number, script in enumerate(scripts, start=1):
             if self._writer.pragma("user_version") < number:
                 with self.writing() as connection:
@@ -125,14 +129,17 @@ class Database:
 
     def _open_reader(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-        self._prepare(connection)
+        self.prepare(connection)
         connection.pragma("query_only", True)
         return connection
 
     def truncate_log(self) -> None:
-        """Move the write-ahead log into the database, so that erased text is in neither."""
+        """Move the write-ahead log into the database, so that erased text is in neither. Raises Busy."""
         with self._lock, _store_errors():
-            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            try:
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError as error:
+                raise Busy("A long read or a backup still needs what is to be erased; repeat this later.") from error
 
     def integrity_problems(self) -> list[str]:
         with self.reading() as connection:
@@ -143,3 +150,40 @@ class Database:
             self._idle.get_nowait().close()
         with self._lock:
             self._writer.close()
+
+
+@contextmanager
+def reading_file(path: Path) -> Iterator[Connection]:
+    """A snapshot of a database that another process may be writing to."""
+    with _store_errors(), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        Database.prepare(connection)
+        connection.execute("BEGIN")
+        yield connection
+
+
+def copy_database(source: Path, copy: Path, progress: Callable[[int, int], None]) -> None:
+    """Copy what the database holds at one moment, while another process may go on writing to it.
+
+    The copy is a single synced file, checked page by page; `progress` is told bytes done and in total.
+    Raises StoreCorrupt, DiskFull.
+    """
+    with _store_errors():
+        with (
+            closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reader,
+            closing(apsw.Connection(str(copy))) as writer,
+        ):
+            copy.chmod(0o600)
+            Database.prepare(reader)
+            page_bytes = reader.pragma("page_size")
+            # A snapshot taken before the first step: otherwise each foreign commit would start the copy over.
+            reader.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
+            writer.pragma("synchronous", "full")
+            with writer.backup("main", reader, "main") as backup:
+                while not backup.done:
+                    backup.step(COPIED_PAGES)
+                    total = backup.page_count * page_bytes
+                    progress(total - backup.remaining * page_bytes, total)
+            writer.pragma("journal_mode", "delete")
+            problems = [row[0] for row in writer.execute("PRAGMA integrity_check") if row[0] != "ok"]
+        if problems:
+            raise StoreCorrupt("The store is damaged: `loccit doctor` tells how; a copy of it would be, too.")

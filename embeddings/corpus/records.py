@@ -192,3 +192,16 @@ def _record(collection: str, row: Any, versions: tuple[VersionSummary, ...]) -> 
 def structure(connection: Connection, version_key: int) -> str:
     """Headings and pages, as `ingestion.restore` takes them."""
     return str(connection.execute("SELECT structure FROM versions WHERE version_key = ?", (version_key,)).get)
+
+
+_NAMED_ORIGINALS = "SELECT source_sha FROM versions WHERE source_sha <> x'' UNION SELECT source_sha FROM job_items"
+
+
+def named_originals(connection: Connection) -> list[bytes]:
+    """The SHA-256 of all originals that a version or a job needs."""
+    return [row[0] for row in connection.execute(_NAMED_ORIGINALS)]
+
+
+def is_original_named(connection: Connection, sha: bytes) -> bool:
+    found = connection.execute(f"SELECT 1 FROM ({_NAMED_ORIGINALS}) WHERE source_sha = ? LIMIT 1", (sha,))
+    return found.fetchone() is not None

@@ -6,6 +6,7 @@ an index is rebuilt though the documents did not.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def _schema() -> Schema:
     builder.add_integer_field("indexing", indexed=True)
     builder.add_integer_field("row", fast=True)
     return builder.build()
+
+
+def _errno_of(error: ValueError) -> int:
+    """tantivy tells of a failing disk in words only."""
+    return errno.ENOSPC if f"os error {errno.ENOSPC}" in str(error) else errno.EIO
 
 
 class TantivyIndex:
@@ -60,6 +66,13 @@ class TantivyIndexes:
     def build(self, folder: Path, words: Sequence[str], indexing_keys: Keys) -> TantivyIndex:
         place = folder / FOLDER
         place.mkdir(mode=0o700)
+        try:
+            return self._built(place, words, indexing_keys)
+        except ValueError as error:
+            raise OSError(_errno_of(error), "tantivy could not write") from error
+
+    @staticmethod
+    def _built(place: Path, words: Sequence[str], indexing_keys: Keys) -> TantivyIndex:
         index = Index(_schema(), path=str(place))
         writer = index.writer(heap_size=WRITER_HEAP_BYTES, num_threads=1)
         for row, (listed, indexing) in enumerate(zip(words, indexing_keys.tolist(), strict=True)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,11 +24,13 @@ from service.access import access_of
 from service.api.gates import gates_of
 from service.api.middleware import Doorkeeper, Envelope
 from service.api.problems import Problem, problem_of, problem_response
-from service.api.routes import collections, documents, health, jobs, later, pages, questions, texts
+from service.api.routes import collections, documents, health, jobs, keys, later, pages, questions, texts
 from service.bootstrap import Engine
 from service.metrics import Metrics
+from service.rates import RateLimiter
 from service.settings import Settings
 
+_LOOP_LOOK_SECONDS = 0.25
 _ROUTERS = (
     questions.single,
     questions.several,
@@ -34,9 +38,11 @@ _ROUTERS = (
     documents.routes,
     texts.routes,
     jobs.routes,
+    keys.routes,
     later.routes,
     health.public,
     health.routes,
+    health.watching,
     pages.public,
     pages.routes,
 )
@@ -46,7 +52,6 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
     """An engine that is handed in stays its owner's to close; otherwise one is started and closed with the app."""
     settings = settings or Settings()
     metrics = Metrics()
-    access = access_of(settings)
     app = FastAPI(
         title="Loccit",
         version=_version(),
@@ -57,12 +62,11 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
         lifespan=partial(_lifespan, settings=settings, engine=engine),
         middleware=[
             Middleware(Envelope, metrics=metrics, fallback_url=f"http://localhost:{settings.port}"),
-            Middleware(Doorkeeper, access=access),
+            Middleware(Doorkeeper),
         ],
     )
     app.state.settings = settings
     app.state.metrics = metrics
-    app.state.access = access
     for router in _ROUTERS:
         app.include_router(router)
     for error in (LoccitError, Problem, RequestValidationError):
@@ -75,11 +79,23 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
 async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) -> AsyncIterator[None]:
     app.state.gates = gates_of(settings)
     app.state.engine = engine or await to_thread.run_sync(bootstrap.start, settings)
+    app.state.access = access_of(settings, app.state.engine.keys)
+    app.state.limiter = RateLimiter()
+    watch = asyncio.create_task(_watch_loop(app.state.metrics))
     try:
         yield
     finally:
+        watch.cancel()
         if engine is None:
             await to_thread.run_sync(app.state.engine.close)
+
+
+async def _watch_loop(metrics: Metrics) -> None:
+    """Measures by how much later the event loop comes back than it was asked to."""
+    while True:
+        started = time.perf_counter()
+        await asyncio.sleep(_LOOP_LOOK_SECONDS)
+        metrics.loop_lag(max(0.0, time.perf_counter() - started - _LOOP_LOOK_SECONDS))
 
 
 async def _answer_problem(request: Request, error: Exception) -> Response:

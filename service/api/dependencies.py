@@ -10,8 +10,9 @@ from typing import Annotated, TypeAlias, TypeVar
 from fastapi import Depends, Path, Query, Request
 
 from embeddings.collection import Collection
-from embeddings.library import Library
+from service.access import Caller
 from service.api.gates import Gates
+from service.api.own import OwnJobs, OwnLibrary
 from service.api.schemas.fields import CollectionId, DocumentId, Seq
 from service.bootstrap import Engine
 from service.metrics import Metrics
@@ -24,12 +25,18 @@ class Desk:
     """The engine, seen from the event loop."""
 
     engine: Engine
+    """For what belongs to no collection; collections and jobs are reached through the caller's own view of them."""
     gates: Gates
     metrics: Metrics
+    caller: Caller
 
     @property
-    def library(self) -> Library:
-        return self.engine.library
+    def library(self) -> OwnLibrary:
+        return OwnLibrary(self.engine.library, self.caller)
+
+    @property
+    def jobs(self) -> OwnJobs:
+        return OwnJobs(self.engine.jobs, self.library, self.caller)
 
     async def look(
         self, name: str, call: Callable[[Collection], Result], *, min_seq: int | None = None
@@ -47,14 +54,15 @@ class Desk:
             await self.gates.sequences.run(lambda: self.library.collection(name).wait_for(min_seq))
 
 
-def _look(library: Library, name: str, call: Callable[[Collection], Result]) -> tuple[Result, int]:
+def _look(library: OwnLibrary, name: str, call: Callable[[Collection], Result]) -> tuple[Result, int]:
     collection = library.collection(name)
     seq = collection.seq
     return call(collection), seq
 
 
 async def _desk(request: Request) -> Desk:
-    return Desk(request.app.state.engine, request.app.state.gates, request.app.state.metrics)
+    state = request.app.state
+    return Desk(state.engine, state.gates, state.metrics, request.state.caller)
 
 
 DeskDep: TypeAlias = Annotated[Desk, Depends(_desk)]

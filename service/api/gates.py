@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -18,7 +18,12 @@ Result = TypeVar("Result")
 class Gate:
     def __init__(self, *, width: int, waiting: int) -> None:
         self._limiter = CapacityLimiter(width)
-        self._room = width + waiting
+        self._room = self._size = width + waiting
+
+    @property
+    def occupied(self) -> int:
+        """Calls that are worked on or wait."""
+        return self._size - self._room
 
     @contextmanager
     def admission(self) -> Iterator[None]:
@@ -49,6 +54,9 @@ class Gates:
     writes: Gate
     sequences: Gate
     """Those that sleep until a sequence number is reached."""
+
+    def occupied(self) -> dict[str, int]:
+        return {each.name: getattr(self, each.name).occupied for each in fields(self)}
 
 
 def gates_of(settings: Settings) -> Gates:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import re
 import time
+from functools import partial
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.access import Access, is_foreign_write
+from service.access import Access, is_foreign, is_foreign_write
 from service.api.problems import FOREIGN_HOST, FOREIGN_ORIGIN, Problem, problem_of, problem_response
 from service.logs import request_id as logged_request_id
 from service.metrics import Metrics
@@ -22,6 +24,11 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+}
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id",
+    "Access-Control-Max-Age": "600",
 }
 _log = logging.getLogger("loccit.requests")
 
@@ -85,6 +92,8 @@ class _Exchange:
         seconds = time.perf_counter() - self._started
         route = getattr(self._scope.get("route"), "path", "unmatched")
         status = self._status or 499
+        if (reason := self._scope["state"].get("problem")) is not None:
+            self._metrics.rejection(reason)
         self._metrics.request(method=self._method, route=route, status=status, seconds=seconds)
         _log.info(
             "answered",
@@ -93,26 +102,50 @@ class _Exchange:
 
 
 class Doorkeeper:
-    """Refuses foreign hosts, and writes that a browser sends for a foreign page."""
+    """Refuses foreign hosts, and writes that a browser sends for a foreign page, unless some key is meant for it."""
 
-    def __init__(self, app: ASGIApp, *, access: Access) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        if refusal is None:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        access: Access = scope["app"].state.access
+        refusal = self._refusal(access, scope)
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        reply = self._app if refusal is None else problem_response(refusal, scope)
+        if origin is None or refusal is not None or not access.serves_page_of(origin):
+            await reply(scope, receive, send)
+        elif scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await Response(status_code=204, headers={**_PREFLIGHT, **_leave(origin)})(scope, receive, send)
         else:
-            await problem_response(refusal, scope)(scope, receive, send)
+            await self._app(scope, receive, partial(_send_with_leave, send, origin))
 
-    def _refusal(self, scope: Scope) -> Problem | None:
+    def _refusal(self, access: Access, scope: Scope) -> Problem | None:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._access.knows_host(hosts[0]):
+        if len(hosts) != 1 or not access.knows_host(hosts[0]):
             return Problem(FOREIGN_HOST, "Call it by localhost, or name the host in LOCCIT_ALLOWED_HOSTS.")
         scope["state"]["base_url"] = f"{scope['scheme']}://{hosts[0]}"
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        scope["state"]["is_foreign"] = is_foreign(host=hosts[0], origin=origin, site=site)
+        if access.serves_page_of(origin):
+            return None  # The call itself sees to it that the key is meant for that page.
         if is_foreign_write(scope["method"], host=hosts[0], origin=origin, site=site):
             return Problem(FOREIGN_ORIGIN, "A browser may write here from this service's own pages only.")
         return None
+
+
+def _leave(origin: str) -> dict[str, str]:
+    """Lets the page of that origin read the answer; never of any other, and never with cookies."""
+    return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+
+
+async def _send_with_leave(send: Send, origin: str, message: Message) -> None:
+    if message["type"] == "http.response.start":
+        MutableHeaders(raw=message.setdefault("headers", [])).update(
+            {**_leave(origin), "Access-Control-Expose-Headers": "Retry-After, X-Loccit-Seq, X-Request-Id"}
+        )
+    await send(message)

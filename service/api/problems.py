@@ -26,12 +26,14 @@ class Kind:
 MALFORMED_JSON = Kind("malformed-json", "The body is not valid JSON", 400)
 MALFORMED_FORM = Kind("malformed-form", "The form cannot be read", 400)
 UNAUTHORISED = Kind("unauthorised", "A key is needed", 401)
+FORBIDDEN = Kind("forbidden", "This key does not allow that", 403)
 FOREIGN_ORIGIN = Kind("foreign-origin", "Another page may not write here", 403)
 NOT_FOUND = Kind("not-found", "There is no such call", 404)
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", "This call does not take that method", 405)
 TOO_SLOW = Kind("too-slow", "The body came too slowly", 408)
 FOREIGN_HOST = Kind("foreign-host", "This service does not answer to that host name", 421)
 INVALID_REQUEST = Kind("invalid-request", "The request breaks a rule", 422)
+TOO_MANY = Kind("too-many-requests", "The rate of this key is used up", 429)
 INTERNAL_ERROR = Kind("internal-error", "The service failed", 500)
 NOT_BUILT_YET = Kind("not-built-yet", "This is not built yet", 501)
 
@@ -39,12 +41,14 @@ EDGE_KINDS = (
     MALFORMED_JSON,
     MALFORMED_FORM,
     UNAUTHORISED,
+    FORBIDDEN,
     FOREIGN_ORIGIN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     TOO_SLOW,
     FOREIGN_HOST,
     INVALID_REQUEST,
+    TOO_MANY,
     INTERNAL_ERROR,
     NOT_BUILT_YET,
 )
@@ -69,6 +73,7 @@ KINDS: dict[type[errors.LoccitError], Kind] = {
     errors.Busy: Kind("busy", "The service is busy", 503, 1),
     errors.StoreLocked: Kind("store-locked", "Another process holds the store", 503, 5),
     errors.StoreReadOnly: Kind("store-read-only", "Nothing can be written at present", 503, 30),
+    errors.StoreTooNew: Kind("store-too-new", "A later version wrote the store", 503, 30),
     errors.StoreCorrupt: Kind("store-corrupt", "The collection is damaged", 503, 30),
     errors.DiskFull: Kind("disk-full", "The disk is full", 507),
     errors.IndexUnsound: Kind("index-unsound", "The index is being rebuilt", 503, 5),
@@ -153,6 +158,7 @@ def problem_object(problem: Problem, scope: Scope) -> dict[str, object]:
 
 
 def problem_response(problem: Problem, scope: Scope) -> Response:
+    scope["state"]["problem"] = problem.kind.slug
     return Response(
         # Escaped to ASCII: what a request brought may be quoted here, and this must not fail.
         json.dumps(problem_object(problem, scope), ensure_ascii=True),

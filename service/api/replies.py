@@ -48,7 +48,7 @@ def name_of(cursor: str | None) -> str | None:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The refusals that a call may answer with, for the OpenAPI document."""
-    return {status: _REFUSALS[status] for status in (*statuses, 422, 503)}
+    return {status: _REFUSALS[status] for status in sorted({*statuses, 401, 403, 422, 429, 503})}
 
 
 def _refusal(description: str) -> dict[str, Any]:
@@ -58,12 +58,15 @@ def _refusal(description: str) -> dict[str, Any]:
 
 _REFUSALS = {
     400: _refusal("The body is not valid JSON."),
+    401: _refusal("A key is needed."),
+    403: _refusal("This key does not allow that."),
     404: _refusal("It is not there."),
     409: _refusal("The sequence number is not reached yet."),
     410: _refusal("The document was deleted."),
     413: _refusal("The body is too large."),
     415: _refusal("This type of content is not read here."),
     422: _refusal("A rule is broken; `errors` names the fields."),
+    429: _refusal("The rate of this key is used up; `Retry-After` says when it is not."),
     501: _refusal("This is not built yet."),
     503: _refusal("Too much at once, or the store cannot be used at present."),
     507: _refusal("The disk is full."),

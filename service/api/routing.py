@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
+from typing import Any, Literal
 
 import anyio
 from fastapi import APIRouter, params
@@ -11,13 +11,26 @@ from fastapi.dependencies.utils import get_flat_params
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope
+from starlette.types import Message, Receive
+from starlette.types import Scope as AsgiScope
 
 from embeddings.errors import TooLarge, UnsupportedMediaType
+from service.access import Access, Caller
 from service.api.bodies import parse_json
 from service.api.pointers import FieldError
-from service.api.problems import INVALID_REQUEST, KINDS, TOO_SLOW, UNAUTHORISED, Problem
+from service.api.problems import (
+    FORBIDDEN,
+    FOREIGN_ORIGIN,
+    INVALID_REQUEST,
+    KINDS,
+    TOO_MANY,
+    TOO_SLOW,
+    UNAUTHORISED,
+    Problem,
+)
 from service.api.schemas.requests import BATCH_SIZE
+from service.keys import Grant, Scope
+from service.rates import network_of
 from service.settings import Settings
 
 _PATIENCE_SECONDS = 60.0
@@ -28,7 +41,7 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class CountedRequest(Request):
     """A request whose body is counted while it is read, and whose JSON is read strictly."""
 
-    def __init__(self, scope: Scope, receive: Receive, *, limit: int) -> None:
+    def __init__(self, scope: AsgiScope, receive: Receive, *, limit: int) -> None:
         super().__init__(scope, _InTime(receive))
         self._limit = limit
         self._parsed: object = None
@@ -61,48 +74,129 @@ class CountedRequest(Request):
 
 
 class ContractRoute(APIRoute):
-    """A call of the contract: it needs the key where one is set."""
+    """A call of the contract. The classes below say what it asks of a key; one that says nothing asks for all."""
+
+    reading: Scope | None = Scope.ADMIN
+    """What GET needs; None: any key."""
+    writing: Scope | None = Scope.ADMIN
+    is_about_everything = False
+    """Whether a key that is bound to collections is not enough."""
+    rated: Literal["asks", "uploads"] | None = None
+    """The rate that POST and PUT count for."""
 
     @staticmethod
     def limit(settings: Settings) -> int:
         return settings.max_question_bytes
+
+    @staticmethod
+    def cost(parsed: object) -> int:
+        """How many calls a body stands for."""
+        return 1
 
     def get_route_handler(self) -> _Handler:
         handle = super().get_route_handler()
         names = {one.alias for one in get_flat_params(self.dependant) if isinstance(one.field_info, params.Query)}
 
         async def checked(request: Request) -> Response:
-            self._authorise(request)
+            self._admit(request)
             _refuse_unknown(request, names)
             counted = CountedRequest(request.scope, request.receive, limit=self.limit(request.app.state.settings))
             if self.body_field is not None:
-                await counted.read_json()
+                self._charge(request, self.cost(await counted.read_json()) - 1)
             return await handle(counted)
 
         return checked
 
-    def _authorise(self, request: Request) -> None:
-        if not request.app.state.access.admits(request.headers.get("authorization")):
-            detail = "Send the header `Authorization: Bearer …` with the key of this service."
+    def _admit(self, request: Request) -> None:
+        access: Access = request.app.state.access
+        caller = access.caller(request.headers.get("authorization"))
+        if caller is None:
+            detail = "Send the header `Authorization: Bearer …` with a key of this service."
             raise Problem(UNAUTHORISED, detail, headers={"WWW-Authenticate": "Bearer"})
+        self._require(caller.grant, request)
+        request.state.caller = caller
+        self._charge(request, 1)
+
+    def _require(self, grant: Grant, request: Request) -> None:
+        origin = request.headers.get("origin")
+        if grant.origins and origin not in grant.origins:
+            raise Problem(FOREIGN_ORIGIN, "This key is for the pages of certain sites, and this is none of them.")
+        if not grant.origins and request.state.is_foreign and request.app.state.access.serves_page_of(origin):
+            raise Problem(FOREIGN_ORIGIN, "Use a key that is meant for the pages of this site.")
+        scope = self.reading if request.method == "GET" else self.writing
+        if scope is not None and not grant.allows(scope):
+            raise Problem(FORBIDDEN, f"This call needs a key with the scope `{scope}`.")
+        if self.is_about_everything and grant.collections is not None:
+            raise Problem(FORBIDDEN, "This call needs a key that is not bound to collections.")
+
+    def _charge(self, request: Request, calls: int) -> None:
+        caller: Caller = request.state.caller
+        if self.rated is None or caller.key_id is None or calls < 1 or request.method not in ("POST", "PUT"):
+            return
+        rates = caller.grant.rates
+        limits: list[tuple[Hashable, int | None]] = [((caller.key_id, self.rated), getattr(rates, self.rated))]
+        if self.rated == "asks":
+            address = network_of(request.client.host if request.client else "")
+            limits.append(((caller.key_id, self.rated, address), rates.visitor_asks))
+        for who, per_minute in limits:
+            waiting = request.app.state.limiter.take(who, per_minute, calls) if per_minute is not None else 0
+            if waiting:
+                detail = f"This key allows {per_minute} {self.rated} a minute. Try again in {waiting} s."
+                raise Problem(TOO_MANY, detail, headers={"Retry-After": str(waiting)})
 
 
-class BatchRoute(ContractRoute):
+class QuestionRoute(ContractRoute):
+    reading = writing = Scope.ASK
+    rated = "asks"
+
+
+class BatchRoute(QuestionRoute):
     @staticmethod
     def limit(settings: Settings) -> int:
         return BATCH_SIZE * settings.max_question_bytes
 
+    @staticmethod
+    def cost(parsed: object) -> int:
+        requests = parsed.get("requests") if isinstance(parsed, dict) else None
+        return len(requests) if isinstance(requests, list) else 1
+
+
+class ReadRoute(ContractRoute):
+    reading = Scope.ASK
+
+
+class CollectionRoute(ContractRoute):
+    reading = Scope.ASK
+
 
 class DocumentRoute(ContractRoute):
+    reading = Scope.ASK
+    writing = Scope.INGEST
+    rated = "uploads"
+
     @staticmethod
     def limit(settings: Settings) -> int:
         return settings.max_document_bytes
 
 
+class JobRoute(ContractRoute):
+    reading = writing = Scope.INGEST
+
+
+class AnyKeyRoute(ContractRoute):
+    """What every key may see: whether the service is ready, and its description."""
+
+    reading = None
+
+
+class AdminRoute(ContractRoute):
+    is_about_everything = True
+
+
 class PublicRoute(ContractRoute):
     """What anybody may see: liveness, the page and its files."""
 
-    def _authorise(self, request: Request) -> None:
+    def _admit(self, request: Request) -> None:
         pass
 
 

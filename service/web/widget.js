@@ -1,5 +1,6 @@
 // A question box for a page of the same origin:
 //   <script src="/widget.js" data-collection="default" data-label="Ask the handbook" defer></script>
+// For a page of another site: the whole address in src, and a key that is meant for that site in data-key.
 // It stands where the script stands (for one in the head: at the end of the page), in a shadow root, in the page's colours.
 
 (() => {
@@ -7,6 +8,8 @@
   const collection = script.dataset.collection ?? "default";
   const label = script.dataset.label ?? "Ask the documents";
   const address = new URL("/v1/ask", script.src);
+  const headers = { "Content-Type": "application/json" };
+  if (script.dataset.key) headers.Authorization = `Bearer ${script.dataset.key}`;
 
   const STYLE = `
     :host { display: block; font: inherit; color: inherit; max-width: 42rem; }
@@ -45,7 +48,7 @@
 
   async function ask(question) {
     const body = JSON.stringify({ question, collection });
-    const response = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+    const response = await fetch(address, { method: "POST", headers, body });
     const answer = await response.json();
     return response.ok ? shown(answer) : [make("p", { role: "alert" }, answer.detail ?? "That did not work.")];
   }

@@ -77,7 +77,13 @@ def test_every_call_that_is_not_public_needs_the_key(other_settings: Callable[..
             assert isinstance(route.original_route, ContractRoute)
             assert route.path is not None
             path = route.path.format(
-                collection="default", document_id="a", passage_id="a", job_id="a", name="app.js", slug="busy"
+                collection="default",
+                document_id="a",
+                passage_id="a",
+                job_id="a",
+                key_id="a",
+                name="app.js",
+                slug="busy",
             )
             for method in route.methods or ():
                 for headers in ({}, {"Authorization": f"Bearer {KEY}x"}, {"Authorization": KEY}, {"X-API-Key": KEY}):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.naming import document_id_of, media_type_of_file
-from service.serving import running_url
+from service.serving import running
 from tests.api.conftest import TEXT
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
         try:
             assert serving.stdout is not None
             assert serving.stdout.readline().startswith("Loccit answers at http://127.0.0.1:")
-            assert running_url(tmp_path / "data") is not None
+            assert running(tmp_path / "data") is not None
             (tmp_path / "harwick.txt").write_text(TEXT)
             assert loccit("put", "harwick.txt").stdout == "harwick.txt: version 1, 1 passages\n"
             answer = loccit("ask", "In what year was Harwick Lighthouse built?")
@@ -79,7 +79,65 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
         finally:
             serving.terminate()
             assert serving.wait(30) == 0
-    assert running_url(tmp_path / "data") is None
+    assert running(tmp_path / "data") is None
+
+
+def test_a_backup_is_taken_while_the_service_runs_and_restored(
+    loccit: Loccit, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "harwick.txt").write_text(TEXT)
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as serving:  # fmt: skip
+        try:
+            assert serving.stdout is not None
+            serving.stdout.readline()
+            loccit("put", "harwick.txt")
+            made = loccit("backup", "kept", "--json")
+            assert made.returncode == 0, made.stderr
+            assert json.loads(made.stdout)["collections"] == ["default"]
+            refused = loccit("restore", "kept", "--overwrite")
+            assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+            assert "Another Loccit process" in refused.stderr
+        finally:
+            serving.terminate()
+            assert serving.wait(30) == 0
+    restored = loccit("restore", "kept", "--data", "elsewhere")
+    assert restored.stdout.startswith("Restored to ")
+    assert loccit("documents", "--data", "elsewhere").stdout.startswith("harwick.txt  version 1")
+    assert loccit("doctor", "--data", "elsewhere").returncode == 0
+
+
+def test_keys_are_made_and_revoked_while_the_service_runs(
+    loccit: Loccit, environment: dict[str, str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as serving:  # fmt: skip
+        try:
+            assert serving.stdout is not None
+            serving.stdout.readline()
+            made = loccit("keys", "add", "a reader", "--scope", "ask", "--collection", "default", "--json")
+            assert made.returncode == 0, made.stderr
+            key = json.loads(made.stdout)
+            here = running(tmp_path / "data")
+            assert here is not None
+            assert (tmp_path / "data" / "service.json").stat().st_mode & 0o077 == 0
+            url = {"LOCCIT_URL": here.url}
+            assert loccit("documents", **url).stderr.startswith("loccit: Send the header")
+            assert loccit("documents", **url, LOCCIT_API_KEY=key["key"]).returncode == 0
+            refused = loccit("keys", "list", **url, LOCCIT_API_KEY=key["key"])
+            assert "needs a key with the scope `admin`" in refused.stderr
+            listed = loccit("keys", "list").stdout
+            assert listed.startswith(f"{key['key_id']}  a reader: ask; default; 60 asks")
+            assert loccit("keys", "revoke", key["key_id"]).returncode == 0
+            assert loccit("keys", "revoke", key["key_id"]).stderr == "loccit: There is no such key.\n"
+            assert loccit("documents", **url).returncode == 0
+        finally:
+            serving.terminate()
+            assert serving.wait(30) == 0
 
 
 def write_docs(folder: Path) -> None:
@@ -172,6 +230,8 @@ def test_what_goes_wrong_is_told_in_one_line(loccit: Loccit) -> None:
         (("ask", "Why?", "-c", "no-such-one"), {}, 1),
         (("documents",), {"LOCCIT_PORT": "many"}, 2),
         (("ingest", "."), {"LOCCIT_URL": "http://127.0.0.1:9"}, 1),
+        (("backup", "kept", "--data", "nothing"), {}, 1),
+        (("restore", "nothing"), {}, 1),
     ):
         ended = loccit(*arguments, **variables)
         assert ended.returncode == code, ended.stderr

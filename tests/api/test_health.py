@@ -50,6 +50,33 @@ def test_metrics_count_requests_by_route_and_questions_by_stage(api: Api, lighth
     assert families["loccit_collections"].samples[0].value >= 1
 
 
+def test_metrics_tell_what_an_operator_watches(api: Api, lighthouse: str) -> None:
+    api("GET", f"/v1/collections/{lighthouse}/documents/absent")
+    api("GET", "/v1/collections", headers={"Host": "evil.example"})
+    text = api("GET", "/metrics").text
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["loccit_rejections_total", "unknown-document"] >= 1
+    assert samples["loccit_rejections_total", "foreign-host"] >= 1
+    assert samples["loccit_queued", "lookups"] == 1  # the scrape itself
+    assert (
+        samples[
+            "loccit_queued",
+            "jobs",
+        ]
+        == 0
+    )
+    assert samples["loccit_tail_passages",] >= 1
+    assert 0 <= samples["loccit_dead_ratio",] < 1
+    assert samples["loccit_disk_free_bytes",] > 0
+    assert samples["loccit_unwell", "store"] == samples["loccit_unwell", "disk"] == 0
+    assert ("loccit_loop_lag_seconds_count",) in samples
+    assert len(samples) < 2000
+
+
 def test_logs_are_json_with_the_request_id_and_without_the_question(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         api("POST", "/v1/search", json={"question": "A secret question?"}, headers={"X-Request-Id": "call-7"})

@@ -92,6 +92,46 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path,
         library.close()
 
 
+PURGER = """
+import os, signal, sys
+from pathlib import Path
+from embeddings.corpus.database import Database
+from embeddings.files import Originals
+from embeddings.library import Library
+from embeddings.live_view import LiveView
+from tests.integration.conftest import parts, plain
+
+library = Library(Path(sys.argv[1]), parts(), free_disk_floor_bytes=0)
+library.create("notes")
+notes = library.collection("notes")
+for number in range(3):
+    notes.put(f"note-{number}", plain(f"A canary named heron{number} sings."))
+notes.live.checkpoint()
+steps = {"log": (Database, "truncate_log"), "index": (LiveView, "checkpoint"), "original": (Originals, "remove")}
+setattr(*steps[sys.argv[2]], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+notes.delete("note-1", purge=True)
+"""
+
+
+@pytest.mark.parametrize("before", ["log", "index", "original"])
+def test_a_purge_that_was_cut_short_is_finished_at_the_next_start(tmp_path: Path, before: str) -> None:
+    data = tmp_path / "data"
+    killed = subprocess.run(
+        [sys.executable, "-c", PURGER, str(data), before], cwd=Path(__file__).parents[2], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert [finding for finding in inspect(data, parts()) if not finding.ok] == []
+    library = Library(data, parts(), free_disk_floor_bytes=0)
+    try:
+        assert [record.document_id for record in library.collection("notes").documents()] == ["note-0", "note-2"]
+    finally:
+        library.close()
+    held = b"".join(path.read_bytes() for path in data.rglob("*") if path.is_file())
+    assert b"heron0" in held
+    assert b"heron1" not in held
+    assert [finding for finding in inspect(data, parts()) if not finding.ok] == []
+
+
 def test_a_second_process_is_refused_while_the_first_holds_the_folder(tmp_path: Path) -> None:
     library = Library(tmp_path / "data", parts(), free_disk_floor_bytes=0)
     try:

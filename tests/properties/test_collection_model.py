@@ -6,14 +6,19 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from embeddings.backups import back_up, restore
 from embeddings.collection import Collection
+from embeddings.encoders.hashing import HashingEncoder
 from embeddings.library import Library
 from tests.integration.conftest import parts, plain
 
+HALF_PRECISION = 2e-3
+"""Vectors of the index have 16 bits, those of the store 32."""
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 WORDS = st.sampled_from(["heron", "otter", "wren", "weir", "bridge", "mill", "morning", "eggs"])
 TEXTS = st.lists(st.lists(WORDS, min_size=2, max_size=6), min_size=1, max_size=40).map(
@@ -27,6 +32,9 @@ class CollectionMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="loccit-model-"))
         self.texts: dict[str, str] = {}
         self.versions: dict[str, int] = {}
+        self.lives = 1
+        self.backup = self.folder.with_name(self.folder.name + "-backup")
+        self.kept: tuple[dict[str, str], dict[str, int]] | None = None
 
     @initialize()
     def open(self) -> None:
@@ -66,6 +74,50 @@ class CollectionMachine(RuleBasedStateMachine):
         self.library.close()
         self.open()
 
+    @rule()
+    def kill_and_reopen(self) -> None:
+        """Go on with a copy of the files as they are at this moment, which is what a killed process leaves."""
+        left = self.folder.with_name(f"{self.folder.name}-{self.lives}")
+        self.lives += 1
+        shutil.copytree(self.folder, left)
+        self.library.close()
+        shutil.rmtree(self.folder)
+        self.folder = left
+        self.open()
+
+    @rule()
+    def back_up(self) -> None:
+        shutil.rmtree(self.backup, ignore_errors=True)
+        back_up(self.folder, self.backup, lambda *_: None)
+        self.kept = dict(self.texts), dict(self.versions)
+
+    @precondition(lambda self: self.kept is not None)
+    @rule()
+    def restore(self) -> None:
+        assert self.kept is not None
+        self.library.close()
+        restore(self.backup, self.folder, lambda *_: None, overwrite=True)
+        self.texts, self.versions = dict(self.kept[0]), dict(self.kept[1])
+        self.open()
+
+    @rule(words=st.lists(WORDS, min_size=1, max_size=3))
+    def search_finds_the_nearest_by_brute_force(self, words: list[str]) -> None:
+        question = " ".join(words)
+        with self.notes.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT p.passage_id, p.text_sha, v.vector FROM live_passages p JOIN vectors v USING (content_sha)"
+            ).fetchall()
+        if not rows:
+            return
+        vectors = np.stack([np.frombuffer(vector, "<f4") for _, _, vector in rows])
+        similarities = vectors @ HashingEncoder().encode_questions([question])[0]
+        by_id = {passage_id: one for (passage_id, _, _), one in zip(rows, similarities, strict=True)}
+        hits = self.notes.search(question, top_k=50).hits
+        found = np.array([hit.scores.similarity for hit in hits], np.float32)
+        expected = np.array([by_id[hit.passage.passage_id] for hit in hits])
+        assert np.allclose(found, expected, atol=HALF_PRECISION)
+        assert abs(found.max() - similarities.max()) < HALF_PRECISION
+
     @rule(words=st.lists(WORDS, min_size=1, max_size=3))
     def search(self, words: list[str]) -> None:
         found = self.notes.search(" ".join(words), top_k=50)
@@ -104,7 +156,8 @@ class CollectionMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.library.close()
         shutil.rmtree(self.folder)
+        shutil.rmtree(self.backup, ignore_errors=True)
 
 
 TestCollectionMachine = CollectionMachine.TestCase
-TestCollectionMachine.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestCollectionMachine.settings = settings(max_examples=8, stateful_step_count=25, deadline=None)

@@ -10,11 +10,11 @@ from embeddings.collection import Collection
 from service.api.dependencies import CollectionPath, Cursor, DeskDep, Limit, MinSeq
 from service.api.problems import NOT_BUILT_YET, Problem
 from service.api.replies import json_reply, name_of, page_of, problems
-from service.api.routing import ContractRoute, router
+from service.api.routing import CollectionRoute, router
 from service.api.schemas.requests import CollectionBody
 from service.api.schemas.responses import CollectionModel, CollectionsModel
 
-routes = router(ContractRoute, tag="Collections")
+routes = router(CollectionRoute, tag="Collections")
 
 
 @routes.get("/v1/collections", response_model=CollectionsModel, responses=problems())

@@ -201,7 +201,7 @@ async def _accept(
     desk: Desk, collection: str, uploads: list[Upload], *, idempotency_key: str | None = None
 ) -> Response:
     submit = partial(
-        desk.engine.jobs.submit,
+        desk.jobs.submit,
         collection,
         uploads,
         idempotency_key=idempotency_key,

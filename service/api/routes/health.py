@@ -6,12 +6,13 @@ from starlette.responses import Response
 
 from service.api.dependencies import Desk, DeskDep
 from service.api.replies import json_reply
-from service.api.routing import ContractRoute, PublicRoute, router
+from service.api.routing import AdminRoute, AnyKeyRoute, PublicRoute, router
 from service.api.schemas.responses import CheckModel, LiveModel, ReadyModel
 from service.metrics import CONTENT_TYPE
 
 public = router(PublicRoute, tag="Health")
-routes = router(ContractRoute, tag="Health")
+routes = router(AnyKeyRoute, tag="Health")
+watching = router(AdminRoute, tag="Health")
 
 
 @public.get("/health/live", response_model=LiveModel)
@@ -31,7 +32,7 @@ async def ready(desk: DeskDep) -> Response:
     return json_reply(state, status=200 if state.ready else 503, seq=state.seq)
 
 
-@routes.get(
+@watching.get(
     "/metrics",
     response_class=Response,
     responses={200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -50,6 +51,15 @@ def _state(desk: Desk) -> ReadyModel:
 
 def _metrics(desk: Desk) -> bytes:
     infos = desk.library.collections()
+    views = desk.engine.library.views()
+    checks = desk.library.checks()
+    desk.metrics.queued({**desk.gates.occupied(), "jobs": desk.engine.jobs.unfinished})
+    desk.metrics.parts({name: check.ok for name, check in checks.items()}, free_bytes=desk.engine.library.free_bytes)
+    desk.metrics.indexes(
+        tail=sum(view.tail_rows for view in views),
+        dead=sum(view.removed for view in views),
+        passages=sum(view.passages for view in views),
+    )
     desk.metrics.contents(
         collections=len(infos),
         documents=sum(info.documents for info in infos),

@@ -11,10 +11,10 @@ from starlette.responses import Response, StreamingResponse
 
 from service.api.dependencies import Desk, DeskDep
 from service.api.replies import json_reply, problems
-from service.api.routing import ContractRoute, router
+from service.api.routing import JobRoute, router
 from service.api.schemas.responses import JobItemModel, JobModel
 
-routes = router(ContractRoute, tag="Jobs")
+routes = router(JobRoute, tag="Jobs")
 
 _FINISHED = frozenset({"succeeded", "failed", "cancelled"})
 _LOOK_EVERY_SECONDS = 0.2
@@ -30,7 +30,7 @@ async def get_job(job_id: str, desk: DeskDep) -> Response:
 @routes.delete("/v1/jobs/{job_id}", response_model=JobModel, responses=problems(404))
 async def cancel_job(job_id: str, desk: DeskDep) -> Response:
     """Cancels what the job has not done yet. A job that has finished stays as it is."""
-    return json_reply(JobModel.model_validate(await desk.write(partial(desk.engine.jobs.cancel, job_id))))
+    return json_reply(JobModel.model_validate(await desk.write(partial(desk.jobs.cancel, job_id))))
 
 
 @routes.get(
@@ -53,7 +53,7 @@ async def watch_job(job_id: str, desk: DeskDep) -> Response:
 
 
 async def _job(desk: Desk, job_id: str) -> JobModel:
-    return JobModel.model_validate(await desk.gates.lookups.run(partial(desk.engine.jobs.get, job_id)))
+    return JobModel.model_validate(await desk.gates.lookups.run(partial(desk.jobs.get, job_id)))
 
 
 async def _events(desk: Desk, job: JobModel) -> AsyncIterator[str]:

@@ -8,11 +8,11 @@ from fastapi import Request
 
 from service.api.problems import NOT_BUILT_YET, Problem
 from service.api.replies import problems
-from service.api.routing import ContractRoute, router
+from service.api.routing import QuestionRoute, router
 from service.api.schemas.fields import CollectionId
 from service.api.schemas.requests import ChatBody, EmbeddingsBody, VectorStoreSearchBody, VerifyBody
 
-routes = router(ContractRoute, tag="Not built yet")
+routes = router(QuestionRoute, tag="Not built yet")
 
 _REFUSED = problems(400, 413, 415, 501)
 

@@ -14,10 +14,10 @@ from starlette.responses import Response
 
 from service.api.openapi import document_of
 from service.api.problems import NOT_FOUND, Problem, all_kinds
-from service.api.routing import ContractRoute, PublicRoute, router
+from service.api.routing import AnyKeyRoute, PublicRoute, router
 
 public = router(PublicRoute, tag="Pages")
-routes = router(ContractRoute, tag="Pages")
+routes = router(AnyKeyRoute, tag="Pages")
 
 _WEB = Path(__file__).parents[2] / "web"
 _PACKAGED_PROBLEMS = _WEB / "problems"
@@ -79,7 +79,10 @@ async def documentation(if_none_match: IfNoneMatch = None) -> Response:
 
 @public.get("/widget.js", response_class=Response, include_in_schema=False)
 async def widget(if_none_match: IfNoneMatch = None) -> Response:
-    return _reply(_files()["widget.js"], if_none_match)
+    # Pages of other sites load it; whether they may ask, their key says.
+    reply = _reply(_files()["widget.js"], if_none_match)
+    reply.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return reply
 
 
 @public.get("/favicon.ico", response_class=Response, include_in_schema=False)

@@ -17,11 +17,11 @@ from embeddings.errors import LoccitError
 from service.api.dependencies import Desk, DeskDep
 from service.api.problems import NOT_BUILT_YET, Problem, problem_object, problem_of
 from service.api.replies import json_reply, problems
-from service.api.routing import BatchRoute, ContractRoute, router
+from service.api.routing import BatchRoute, QuestionRoute, router
 from service.api.schemas.requests import AskBatchBody, AskBody, SearchBatchBody, SearchBody
 from service.api.schemas.responses import AnswerBatchModel, AnswerModel, ProblemModel, SearchBatchModel, SearchModel
 
-single = router(ContractRoute, tag="Questions")
+single = router(QuestionRoute, tag="Questions")
 several = router(BatchRoute, tag="Questions")
 
 _log = logging.getLogger("loccit.questions")

@@ -12,12 +12,12 @@ from embeddings.domain import VersionText
 from embeddings.errors import InvalidRange
 from service.api.dependencies import CollectionPath, DeskDep, DocumentPath, MinSeq, Version
 from service.api.replies import json_reply, problems
-from service.api.routing import ContractRoute, router
+from service.api.routing import ReadRoute, router
 from service.api.schemas.fields import Seq
 from service.api.schemas.responses import PassageModel
 from service.api.utf16 import code_points
 
-routes = router(ContractRoute, tag="Texts and passages")
+routes = router(ReadRoute, tag="Texts and passages")
 
 _PLAIN = "text/plain; charset=utf-8"
 

@@ -1,0 +1,1 @@
+"""Commands of operators, a file for each subject; `service.cli` adds them to its own."""

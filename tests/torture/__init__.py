@@ -1,0 +1,1 @@
+"""What `scripts/torture` does to a store: kills, failing disks, damaged files, random histories. Tests run it short."""
