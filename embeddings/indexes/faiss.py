@@ -7,6 +7,7 @@ under `python -O` reads out of bounds).
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import faiss
@@ -17,6 +18,8 @@ from embeddings.errors import IndexUnsound
 from embeddings.files import write_synced
 
 FILE = "vectors.faiss"
+_LOADING = threading.Lock()
+"""The limit of what FAISS reads is one for the whole process: that of a small index would refuse a large one."""
 
 
 class FlatIndex:
@@ -79,11 +82,12 @@ class FlatIndexes:
 
     def load(self, folder: Path, *, rows: int, dimension: int) -> FlatIndex:
         content = np.fromfile(folder / FILE, dtype=np.uint8)
-        faiss.set_deserialization_vector_byte_limit(max(1, len(content)))
-        try:
-            index = faiss.deserialize_index(content)
-        except RuntimeError as error:
-            raise IndexUnsound("the vector index cannot be read") from error
+        with _LOADING:
+            faiss.set_deserialization_vector_byte_limit(max(1, len(content)))
+            try:
+                index = faiss.deserialize_index(content)
+            except RuntimeError as error:
+                raise IndexUnsound("the vector index cannot be read") from error
         if not _is_expected(index) or (index.ntotal, index.d) != (rows, dimension):
             raise IndexUnsound("the vector index is of another kind or size")
         return FlatIndex(index)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,19 @@ def test_many_threads_search_one_index_alike(indexes: VectorIndexes) -> None:
     for thread in threads:
         thread.join()
     assert [found[number] for number in range(16)] == expected
+
+
+def test_indexes_of_different_sizes_load_at_the_same_time(tmp_path: Path) -> None:
+    sizes = (4, 2_000)
+    for rows in sizes:
+        (tmp_path / str(rows)).mkdir()
+        vectors = np.random.default_rng(rows).standard_normal((rows, 64)).astype(np.float32)
+        FlatIndexes().build(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).save(tmp_path / str(rows))
+
+    def load(rows: int) -> None:
+        for _ in range(400):
+            FlatIndexes().load(tmp_path / str(rows), rows=rows, dimension=64)
+
+    with ThreadPoolExecutor(4) as pool:
+        for loaded in [pool.submit(load, rows) for rows in sizes * 2]:
+            loaded.result()
