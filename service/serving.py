@@ -28,10 +28,10 @@ def serve(settings: Settings) -> None:
         for stop in (signal.SIGINT, signal.SIGTERM):
             # uvicorn obeys these and then sends itself the same again; the engine has still to be closed by then.
             signal.signal(stop, signal.SIG_IGN)
-        _Server(_config(settings, engine), settings=settings).run(sockets=[listening])
+        _Server(configuration(settings, engine), settings=settings).run(sockets=[listening])
 
 
-def _config(settings: Settings, engine: Engine) -> uvicorn.Config:
+def configuration(settings: Settings, engine: Engine) -> uvicorn.Config:
     return uvicorn.Config(
         create_app(settings, engine=engine),
         log_config=None,
