@@ -30,6 +30,8 @@ from service.serving import configuration
 from service.settings import Settings
 
 PART = "profile"
+PARAGRAPH = "\n\n"
+VERBS = ("search", "ask")
 COLLECTION = "peps"
 WARM_UP = 20
 BYTES_OF_A_NUMBER = 2
@@ -60,7 +62,14 @@ STAGES = (
     Stage(name="read: spans", functions=("service.answering.readers.span:decode",)),
     Stage(name="read: the rest", functions=("service.answering.readers.span:SpanReader.read",)),
     Stage(name="compose and cite", functions=("service.answering.answering:Answering.answer",)),
-    Stage(name="JSON", functions=("service.api.routes.questions:_ask", "service.api.routes.questions:json_reply")),
+    Stage(
+        name="JSON",
+        functions=(
+            "service.api.routes.questions:_search",
+            "service.api.routes.questions:_ask",
+            "service.api.routes.questions:json_reply",
+        ),
+    ),
 )
 
 
@@ -88,13 +97,13 @@ def main() -> None:
     ):
         collection = filled(engine, COLLECTION, ((one.document_id, one.title, one.text) for one in documents))
         passages = collection.info().passages
-        profiles = _profiles(engine, asked, passages)
+        tables = [report(verb, _profiles(engine, verb, asked, passages)) for verb in VERBS]
     explained = (
         f"{len(asked)} questions on {passages:,} passages, one after another; medians, so the parts need not add up. "
         "The floor is what each model takes for the same input when it runs alone in the same process, and what one "
         "reading of as many bytes as the vectors have takes."
     )
-    content = f"### Where the time of an answer goes\n\n{explained}\n\n{report(profiles)}\n\n{stamp}"
+    content = f"### Where the time goes\n\n{explained}\n\n{PARAGRAPH.join(tables)}\n\n{stamp}"
     typer.echo(content)
     if options.page is not None:
         write_section(options.page, PART, content)
@@ -111,9 +120,9 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _profiles(engine: Engine, asked: Sequence[str], passages: int) -> list[Profile]:
+def _profiles(engine: Engine, verb: str, asked: Sequence[str], passages: int) -> list[Profile]:
     requests = [
-        Request(method="POST", path="/v1/ask", body={"question": question, "collection": COLLECTION})
+        Request(method="POST", path=f"/v1/{verb}", body={"question": question, "collection": COLLECTION})
         for question in asked
     ]
     taken: list[tuple[dict[str, float], Calls]] = []
@@ -165,15 +174,15 @@ def _seconds(numbers: NDArray[np.int64]) -> float:
     return time.perf_counter() - began
 
 
-def report(profiles: Sequence[Profile]) -> str:
-    names = [HTTP, *(stage.name for stage in STAGES)]
+def report(verb: str, profiles: Sequence[Profile]) -> str:
+    names = [name for name in (HTTP, *(stage.name for stage in STAGES)) if any(name in one.stages for one in profiles)]
     whole = median(one.total for one in profiles)
     rows = [
         _row(name, [(one.stages.get(name, 0.0), one.floors.get(name, 0.0)) for one in profiles], whole)
         for name in names
     ]
-    rows.append(_row("**the whole answer**", [(one.total, sum(one.floors.values())) for one in profiles], whole))
-    return table(["stage", "ms", "% of the whole", "floor, ms", "above its floor, ms", "above, % of the whole"], rows)
+    rows.append(_row("**the whole**", [(one.total, sum(one.floors.values())) for one in profiles], whole))
+    return table([verb, "ms", "% of the whole", "floor, ms", "above its floor, ms", "above, % of the whole"], rows)
 
 
 def _row(name: str, pairs: Sequence[tuple[float, float]], whole: float) -> list[Cell]:

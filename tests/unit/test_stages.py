@@ -71,7 +71,8 @@ def test_the_table_shows_how_far_each_stage_is_from_its_floor() -> None:
     profile = Profile(
         stages={HTTP: 1.0, ENCODER: 2.0, VECTORS: 1.0, READER: 6.0}, floors={ENCODER: 1.5, VECTORS: 0.5, READER: 5.0}
     )
-    lines = {line.split("|")[1].strip(): line for line in report([profile, profile, profile]).splitlines()}
+    lines = {line.split("|")[1].strip(): line for line in report("ask", [profile, profile, profile]).splitlines()}
     assert lines[READER].endswith("| 6.00 | 60.0 | 5.00 | 1.00 | 10.0 |")
     assert lines[HTTP].endswith("| 1.00 | 10.0 | – | 1.00 | 10.0 |")
-    assert lines["**the whole answer**"].endswith("| 10.00 | 100.0 | 7.00 | 3.00 | 30.0 |")
+    assert "JSON" not in lines
+    assert lines["**the whole**"].endswith("| 10.00 | 100.0 | 7.00 | 3.00 | 30.0 |")
