@@ -109,13 +109,18 @@ def _speed(contenders: Sequence[Contender], data: Path, sizes: Sizes, times: int
     titles = {one.title for one in texts}
     asked = questions([one for one in documents if one.title in titles], sizes.questions)
     for contender in contenders:
-        with tempfile.TemporaryDirectory(prefix="loccit-") as folder, contender.running(Path(folder)):
-            """The first start of an installation compiles its modules, and is not measured."""
+        _start_once(contender)
     runs: dict[str, list[Run]] = {contender.name: [] for contender in contenders}
     for number in range(times):
         for contender in contenders if number % 2 == 0 else reversed(contenders):
             runs[contender.name].append(_run(contender, texts, asked, sizes))
     return f"{_explained(texts, asked, sizes, times)}\n\n{speed_table(runs)}"
+
+
+def _start_once(contender: Contender) -> None:
+    """The first start of an installation compiles its modules, and is not measured."""
+    with tempfile.TemporaryDirectory(prefix="loccit-") as folder, contender.running(Path(folder)):
+        pass
 
 
 def passages_of(documents: Sequence[Pep], most: int) -> list[Text]:
@@ -150,8 +155,12 @@ def _run(contender: Contender, texts: Sequence[Text], asked: Sequence[str], size
                 found |= _answering(f"{clients} client{'s' if clients > 1 else ''}", load)
             found |= _while_taking_in(contender, service, later, searches)
             found[MEMORY] = service.memory_megabytes()
-    typer.echo(f"{contender.name}: {', '.join(f'{one.name} {value:.4g}' for one, value in found.items())}", err=True)
+    _tell(contender, ", ".join(f"{measure.name} {value:.4g}" for measure, value in found.items()))
     return found
+
+
+def _tell(contender: Contender, found: str) -> None:
+    typer.echo(f"{contender.name}: {found}", err=True)
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -280,7 +289,9 @@ def _score(contender: Contender, judged: JudgedCollection, most: int | None) -> 
         replies = drive(service.url, map(contender.search, judged.queries.values()), clients=1).replies
     rankings = map(contender.ranking, replies)
     scores = [ndcg(ranking, judged.gains[query], 10) for query, ranking in zip(judged.queries, rankings, strict=True)]
-    return sum(scores) / len(scores)
+    mean = sum(scores) / len(scores)
+    _tell(contender, f"nDCG@10 on {judged.name} {mean:.4f}")
+    return mean
 
 
 if __name__ == "__main__":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -18,7 +19,7 @@ import typer
 import uvicorn
 from numpy.typing import NDArray
 
-from service import bootstrap
+from service import bootstrap, logs
 from service.bootstrap import Engine
 from service.evaluation.asking import filled
 from service.evaluation.circumstances import circumstances
@@ -150,7 +151,7 @@ def _one_by_one(
 def _served_here(engine: Engine) -> Iterator[str]:
     """The service as it is always run, but in a thread of this process."""
     server = uvicorn.Server(configuration(engine.settings, engine))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with _logged(engine.settings), socket.create_server(("127.0.0.1", 0)) as listening:
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="service")
         serving.start()
         while not server.started and serving.is_alive():
@@ -160,6 +161,18 @@ def _served_here(engine: Engine) -> Iterator[str]:
         finally:
             server.should_exit = True
             serving.join()
+
+
+@contextmanager
+def _logged(settings: Settings) -> Iterator[None]:
+    """What the service says about each request is written as always, but into a file."""
+    with (settings.data / "service.log").open("w", encoding="utf-8") as written:
+        with redirect_stderr(written):
+            logs.configure(settings.log_level)
+        try:
+            yield
+        finally:
+            logging.getLogger().handlers.clear()
 
 
 def _reading_milliseconds(size: int) -> float:
