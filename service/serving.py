@@ -30,10 +30,10 @@ def serve(settings: Settings) -> None:
             # uvicorn obeys these and then sends itself the same again; the engine has still to be closed by then.
             signal.signal(stop, signal.SIG_IGN)
         app = create_app(settings, engine=engine)
-        _Server(_config(settings, app), app, settings=settings).run(sockets=[listening])
+        _Server(configuration(settings, app), app, settings=settings).run(sockets=[listening])
 
 
-def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+def configuration(settings: Settings, app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,

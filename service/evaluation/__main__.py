@@ -24,7 +24,7 @@ from service.evaluation.datasets import (
     seed_questions,
     strangers,
 )
-from service.evaluation.tables import with_section
+from service.evaluation.tables import write_section
 
 PARTS = ("seeds", "ranking", "reading", "reader", "removal")
 TITLES = {
@@ -47,8 +47,7 @@ def main() -> None:
             content = f"### {TITLES[part]}\n\n{_measure(part, engine, options)}\n\n{stamp} {names}"
             typer.echo(content + "\n")
             if options.page is not None:
-                page = options.page.read_text("utf-8") if options.page.exists() else ""
-                options.page.write_text(with_section(page, part, content), "utf-8")
+                write_section(options.page, part, content)
 
 
 def _options() -> argparse.Namespace:

@@ -17,7 +17,7 @@ from service.evaluation.datasets import seed_questions
 from service.evaluation.metrics import percentile
 from service.evaluation.peps import Pep, peps, questions
 from service.evaluation.served import Load, Request, Served, drive, served
-from service.evaluation.tables import Cell, table, with_section
+from service.evaluation.tables import Cell, table, write_section
 
 CLIENTS = (1, 8)
 WARM_UP = 20
@@ -37,8 +37,7 @@ def main() -> None:
         content = f"### {TITLES[part]}\n\n{measured}\n\n{stamp}"
         typer.echo(content + "\n")
         if options.page is not None:
-            page = options.page.read_text("utf-8") if options.page.exists() else ""
-            options.page.write_text(with_section(page, part, content), "utf-8")
+            write_section(options.page, part, content)
 
 
 def _options() -> argparse.Namespace:

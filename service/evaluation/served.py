@@ -1,4 +1,4 @@
-"""The real service in a process of its own, and requests to it from several clients at once."""
+"""A real service in a process of its own, and requests to it from several clients at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from service.evaluation.circumstances import ROOT
 from service.serving import running_url
 
 START_SECONDS = 600
-REQUEST_SECONDS = 600
+REQUEST_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Served:
     url: str
     process_id: int
     start_seconds: float
-    """From the command to the first answer of /health/ready that says yes."""
+    """From the command to the first answer that says it is ready."""
 
     def memory_megabytes(self, field: str = "VmRSS") -> float:
         """`VmHWM` gives the most there ever was."""
@@ -39,39 +39,48 @@ class Served:
 
 @contextmanager
 def served(data: Path) -> Iterator[Served]:
-    """Run scripts/serve until the block ends; it replaces itself with the service, so its process id is the service's.
+    """Run scripts/serve until the block ends. It replaces itself with the service: the process id stays."""
+    command: list[str | Path] = [ROOT / "scripts" / "serve", "--port", "0", "--data", data]
+    with running(
+        command, log=data.with_suffix(".log"), address=lambda: running_url(data), ready="/health/ready"
+    ) as found:
+        yield found
 
-    What it logs goes into a file beside the data.
-    """
-    log = data.with_suffix(".log")
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], *, log: Path, address: Callable[[], str | None], ready: str
+) -> Iterator[Served]:
+    """Run a service until the block ends. It is ready once the path `ready` answers; what it says goes into the log."""
     began = time.perf_counter()
-    with log.open("wb") as written:
-        command: list[str | Path] = [ROOT / "scripts" / "serve", "--port", "0", "--data", data]
+    with log.open("ab") as written:
         process = subprocess.Popen(command, stdout=written, stderr=written, cwd=ROOT)
     try:
-        url = _wait_until_ready(data, process, log)
+        url = _wait_until_ready(process, log, address, ready)
         yield Served(url=url, process_id=process.pid, start_seconds=time.perf_counter() - began)
     finally:
         process.terminate()
         process.wait(60)
 
 
-def _wait_until_ready(data: Path, process: subprocess.Popen[bytes], log: Path) -> str:
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], log: Path, address: Callable[[], str | None], ready: str
+) -> str:
     patience = time.monotonic() + START_SECONDS
     while time.monotonic() < patience:
         if process.poll() is not None:
-            raise RuntimeError(f"scripts/serve ended with {process.returncode}: {log.read_text('utf-8')[-1000:]}")
-        url = running_url(data)
-        if url is not None and _is_ready(url):
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {log.read_text('utf-8')[-1000:]}")
+        url = address()
+        if url is not None and _answers(url, ready):
             return url
         time.sleep(0.01)
-    raise TimeoutError(f"scripts/serve was not ready within {START_SECONDS} s")
+    raise TimeoutError(f"{process.args!r} was not ready within {START_SECONDS} s")
 
 
-def _is_ready(url: str) -> bool:
+def _answers(url: str, path: str) -> bool:
     with _Client(url) as client:
         try:
-            return client.send("GET", "/health/ready")[0] == http.HTTPStatus.OK
+            return client.send("GET", path)[0] == http.HTTPStatus.OK
         except OSError:
             return False
 
@@ -89,7 +98,7 @@ class _Client:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def send(self, method: str, path: str, body: Mapping[str, object] | None = None) -> tuple[int, bytes]:
+    def send(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
         content = None if body is None else json.dumps(body).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
         self._connection.request(method, path, content, headers)
@@ -101,7 +110,8 @@ class _Client:
 class Request:
     method: str
     path: str
-    body: Mapping[str, object]
+    body: object = None
+    """Sent as JSON, unless it is None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +127,7 @@ class Load:
         return len(self.milliseconds) / self.seconds
 
 
-def drive(url: str, requests: Sequence[Request], *, clients: int) -> Load:
+def drive(url: str, requests: Iterable[Request], *, clients: int) -> Load:
     """Send each request once; a client sends its next when it has the answer. Raises RuntimeError where one fails."""
     waiting = iter(requests)
     taking = threading.Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 Cell = str | int | float
 
@@ -33,3 +34,9 @@ def with_section(page: str, name: str, content: str) -> str:
     if pattern.search(page):
         return pattern.sub(lambda _: section, page)
     return f"{page.rstrip()}\n\n{section}\n".lstrip()
+
+
+def write_section(page: Path, name: str, content: str) -> None:
+    """Into a page that may be there already."""
+    written = page.read_text("utf-8") if page.exists() else ""
+    page.write_text(with_section(written, name, content), "utf-8")

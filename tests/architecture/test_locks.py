@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCKS = ["serve.lock", "test.lock"]
+EVERY_LOCK = [*LOCKS, "txtai.lock"]
 PINNED = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]*)==(?P<version>[^ ;]+)(?: ; .+?)?(?: --hash=sha256:[0-9a-f]{64})+")
 
 
@@ -27,7 +28,7 @@ def wanted(dependencies: list[str]) -> set[str]:
     return {re.split(r"[\[<>=! ;]", dependency)[0].lower() for dependency in dependencies}
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", EVERY_LOCK)
 def test_every_locked_package_is_pinned_with_hashes(lock: str) -> None:
     assert [line for line in requirements(lock) if not PINNED.fullmatch(line)] == []
 
@@ -37,7 +38,7 @@ def test_every_direct_dependency_is_locked(lock: str) -> None:
     assert wanted(PROJECT["project"]["dependencies"]) <= pins(lock).keys()
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", EVERY_LOCK)
 def test_no_lock_holds_torch_or_what_only_graphics_cards_need(lock: str) -> None:
     assert [name for name in pins(lock) if name == "torch" or name.startswith(("nvidia-", "cuda-", "triton"))] == []
 

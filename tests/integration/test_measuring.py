@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
+import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,17 +22,17 @@ from service.evaluation.served import Request, drive
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("script", ["evaluate", "benchmark"])
+@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "profile"])
 def test_a_measuring_script_explains_itself_from_any_folder(script: str, tmp_path: Path) -> None:
     finished = subprocess.run([ROOT / "scripts" / script, "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0
     assert finished.stdout.startswith(f"usage: scripts/{script} DATA")
 
 
-@pytest.mark.parametrize("script", ["evaluate", "benchmark"])
+@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "profile"])
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [([], "name the folder of the data"), (["--nonsense"], "unknown option"), (["--only"], "--only needs a value")],
+    [([], "name the folder of the data"), (["--nonsense"], "unknown option"), (["--page"], "--page needs a value")],
     ids=["nothing", "unknown", "no value"],
 )
 def test_wrong_usage_is_said_in_one_line(script: str, arguments: list[str], said: str) -> None:
@@ -92,3 +95,35 @@ def test_every_request_is_sent_once_and_timed(echo: str, clients: int) -> None:
 def test_a_request_that_fails_is_no_measurement(echo: str) -> None:
     with pytest.raises(RuntimeError, match="POST /broken: 500"):
         drive(echo, [Request(method="POST", path="/broken", body={})], clients=2)
+
+
+PEP = """PEP: 9999
+Title: Harbours
+
+Depth
+=====
+
+The harbour is twelve metres deep.
+"""
+
+
+@pytest.fixture
+def one_pep(tmp_path: Path) -> Path:
+    """A folder of data with one proposal in it."""
+    (tmp_path / "corpora").mkdir()
+    with tarfile.open(tmp_path / "corpora" / "peps_rst.tar.xz", "w:xz") as archive:
+        member = tarfile.TarInfo("peps/pep-9999.rst")
+        member.size = len(PEP)
+        archive.addfile(member, io.BytesIO(PEP.encode()))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_time_of_every_stage_is_told_and_written_into_a_page(one_pep: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    command = [sys.executable, "-m", "service.evaluation.profiling", str(one_pep), "--quick", "--page", str(page)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    written = page.read_text("utf-8")
+    assert "2 questions on 1 passages" in written
+    assert [line.split(" | ")[0] for line in written.splitlines() if "100.0" in line] == ["| **the whole**"] * 2

@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["serve", "loccit", "test", "check", "lock", "evaluate", "benchmark", "torture", "write_api_examples"]
+SCRIPTS = [
+    "serve",
+    "loccit",
+    "test",
+    "check",
+    "lock",
+    "evaluate",
+    "benchmark",
+    "compare_txtai",
+    "profile",
+    "torture",
+    "write_api_examples",
+]
 TOOLS = ["bash", "basename", "cat", "dirname", "grep", "ls", "mkdir", "mktemp", "readlink", "rm", "sed", "tail"]
 SERVICE = "import os, sys\nprint(sys.argv[1:], os.environ['LOCCIT_DATA'])\n"
 OFFLINE = {

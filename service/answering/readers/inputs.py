@@ -36,7 +36,8 @@ class ReaderTokenizer:
     def inputs(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderInput]:
         """One for each passage, a pair of context (may be empty) and text."""
         texts = [question, *(part for passage in passages for part in passage)]
-        asked, *parts = self._tokenizer.encode_batch(texts, add_special_tokens=False)
+        # One by one: a batch is shared with threads of the tokenizer's own, which wait long for a busy processor.
+        asked, *parts = (self._tokenizer.encode(text, add_special_tokens=False) for text in texts)
         # A long question comes to its point at its end.
         head = [*self._opening, *asked.ids[-MAX_QUESTION_TOKENS:], *self._between]
         return [self._framed(head, context, text) for context, text in zip(parts[::2], parts[1::2], strict=True)]
