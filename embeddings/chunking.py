@@ -18,7 +18,7 @@ _SHORT = 4
 _CHARACTERS_PER_TOKEN = 10
 """Readable text has fewer; what has more (a word that no vocabulary knows is one token) is measured in characters."""
 _TEXTS_PER_CALL = 512
-_LONGEST_TITLE = 200
+_LONGEST_TITLE = 300
 _OPENING = 300
 
 
@@ -46,7 +46,7 @@ def encoded_text(chunk: Chunk) -> str:
 def title_of(document: LoadedDocument, given: str | None) -> str | None:
     """The given title, else the document's own, else its first heading, else its first line with words.
 
-    At most 200 characters."""
+    At most 300 characters."""
     candidates = (given, document.title, *(heading.text for heading in document.headings), _first_line(document.text))
     title = next((title for one in candidates if (title := _single_line(one or "", _LONGEST_TITLE + 1))), None)
     if title is None or len(title) <= _LONGEST_TITLE:

@@ -11,7 +11,8 @@ FEWEST_ITEMS = 3
 LONGEST_ITEM = 8
 """In words: what is longer is a clause of its own."""
 
-_SEPARATOR = re.compile(r",?\s+(?:and|or|as well as|&)\s+|[,;、]\s*", re.IGNORECASE)
+_SEPARATOR = re.compile(r",?\s+(?P<last>and|or|as well as|&)\s+|[,;、]\s*", re.IGNORECASE)
+"""`last` stands before the last item."""
 _CLAUSE_WORDS = "which who that is are was were has have had so because while when where if but he she it they we i"
 _CLAUSE = frozenset(_CLAUSE_WORDS.split())
 """Words that tell a clause from an item."""
@@ -26,7 +27,7 @@ _LEAD = re.compile(
 def enumeration_around(text: str, inside: Span) -> Span | None:
     """The items of the enumeration that `inside` is a part of, from the first to the last; None where there is none.
 
-    Where `inside` already holds an enumeration, its own ends are kept.
+    Where `inside` already holds an enumeration or a pair, its own ends are kept.
     """
     sentence = next((each for each in sentence_spans(text) if each.start <= inside.start < each.end), None)
     if sentence is None:
@@ -35,19 +36,30 @@ def enumeration_around(text: str, inside: Span) -> Span | None:
     touched = [at for at, item in enumerate(items) if item.start < inside.end and inside.start < item.end]
     if not touched:
         return None
-    if len(touched) >= FEWEST_ITEMS:
+    if len(touched) >= FEWEST_ITEMS or _is_pair(text, inside):
         return inside
     first, last = touched[0], touched[-1]
     while first > 1 and _is_item(text, items[first - 1]):
         first -= 1
     if first == 1 and _is_item(text, _without_lead(text, items[0])):
         first = 0
-    while last + 1 < len(items) and _is_item(text, items[last + 1]):
+    while last + 1 < len(items) and _is_item(text, items[last + 1]) and not _is_last(text, items, last):
         last += 1
     if last - first + 1 < FEWEST_ITEMS:
         return None
     start = _start_of_first(text, items[first], inside)
     return Span(start, max(items[last].end, inside.end))
+
+
+def _is_pair(text: str, inside: Span) -> bool:
+    """As in "A and B"; a comma before the conjunction tells of more items."""
+    found = _SEPARATOR.search(text, inside.start, inside.end)
+    return found is not None and bool(found["last"]) and not found[0].startswith(",")
+
+
+def _is_last(text: str, items: list[Span], at: int) -> bool:
+    between = _SEPARATOR.search(text, items[at - 1].end, items[at].start) if at > 0 else None
+    return between is not None and bool(between["last"])
 
 
 def _items(text: str, sentence: Span) -> list[Span]:

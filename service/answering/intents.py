@@ -60,10 +60,13 @@ _EXPLANATION = re.compile(
     r"^what(?:'s| is| are) (?:an? |the )?[\w-]+(?: [\w-]+)?\??$",
     re.IGNORECASE,
 )
+_NO_PLURAL = r"(?:of|in|on|at|to|by|for|with|the|an?|this|that|is|was|does|did|has) "
+"""What cannot stand between the question word and the plural of what is asked for."""
 _LIST = re.compile(
     rf"\b(?:which|what) (?:\w+ ){{0,2}}?(?:{_NUMBER}) \w|\b(?:name|list|enumerate) (?:all|the|every|each|some)\b|"
     r"\bwhat (?:are|were) (?:all |some of )?(?:the |its |their )?(?:[\w'-]+ ){0,3}[\w-]{3,}(?<![su])s\b|"
-    r"\b(?:which|what) (?:(?:different|other|various|kinds of|types of|sorts of) )?(?:[\w'’-]+ ){0,5}?"
+    r"\b(?:which|what) (?:(?:different|other|various|kinds of|types of|sorts of) )?"
+    rf"(?:(?!{_NO_PLURAL})[\w'’-]+ ){{0,5}}?"
     r"(?:[a-z-]{3,}(?<![siu])s|people|companies|cities|countries|categories) "
     r"(?:did|do|does|has|have|had|are|were|will|can|that|of|in|and)\b|"
     r"\bin what (?:different )?ways\b",

@@ -143,5 +143,5 @@ def test_the_title_is_the_best_that_is_there(
 def test_a_long_title_ends_at_a_word() -> None:
     title = title_of(document("word " * 100), None)
     assert title is not None
-    assert len(title) <= 200
+    assert len(title) <= 300
     assert title.endswith("word…")

@@ -22,10 +22,17 @@ def span(words: str) -> Span:
         ("flour", "flour, smoked fish, wool and candles"),
         ("Marsh End", "Marsh End, Oldport, and Grey Point"),
         ("Marsh End, Oldport, and Grey Point", "Marsh End, Oldport, and Grey Point"),
+        ("wool and candles", "wool and candles"),
+        ("Oldport, and Grey Point", "Marsh End, Oldport, and Grey Point"),
     ],
 )
 def test_an_item_brings_its_enumeration(found: str, whole: str) -> None:
     assert enumeration_around(TEXT, span(found)) == span(whole)
+
+
+def test_an_enumeration_ends_with_what_follows_the_conjunction() -> None:
+    text = "It trades in wool, bread and stone, mainly with Oldport."
+    assert enumeration_around(text, Span(13, 17)) == Span(13, 34)
 
 
 def test_where_nothing_is_enumerated_there_is_none() -> None:

@@ -24,6 +24,11 @@ from service.answering.intents import Intent, Order, inquire, intent_of, wanted_
         ("What are the main exports of the town?", Intent.LIST),
         ("Name all the members of the council.", Intent.LIST),
         ("Which companies have moved to the harbour?", Intent.LIST),
+        ("What building materials were used for the quay?", Intent.LIST),
+        ("What percentage of the sheds in the harbour are empty?", Intent.FACT),
+        ("What radio station do the students of the town run?", Intent.FACT),
+        ("Which of the mayor's friends did the council honour?", Intent.FACT),
+        ("What is the oldest thing sailors of the town keep?", Intent.FACT),
     ],
 )
 def test_a_question_shows_what_it_wants(question: str, intent: Intent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tokenizers
 
-from service.answering.readers.inputs import ReaderTokenizer
+from service.answering.readers.inputs import MAX_CONTEXT_TOKENS, ReaderTokenizer
 from service.answering.readers.span import SHIPPED, TOKENIZER
 
 DEFINITION = (SHIPPED / TOKENIZER).read_text("utf-8")
@@ -30,6 +30,24 @@ def test_it_is_what_the_model_wants_of_a_pair_of_texts(reader_tokenizer: ReaderT
     length = sum(pair.attention_mask)
     assert list(one.token_ids) == pair.ids[:length]
     assert list(one.segments) == pair.type_ids[:length]
+
+
+def test_of_a_long_context_it_is_told_what_the_question_names(reader_tokenizer: ReaderTokenizer) -> None:
+    context = (
+        "A new model of trade and craft, of wool and bread, in the towns on the coast: " * 2 + "a tale of Oldport Quay"
+    )
+    [one] = reader_tokenizer.inputs("How many sheds has Oldport Quay?", [(context, "It has 12 sheds.")])
+    vocabulary = tokenizers.Tokenizer.from_str(DEFINITION)
+    told = vocabulary.decode(list(one.token_ids[: one.first])).split("?")[1].removesuffix(".")
+    assert "oldport quay" in told
+    assert len(told.split()) <= MAX_CONTEXT_TOKENS
+
+
+def test_of_a_long_context_that_says_nothing_to_the_question_it_is_told_the_beginning(
+    reader_tokenizer: ReaderTokenizer,
+) -> None:
+    [one] = reader_tokenizer.inputs("Wie tief?", [("beginning " * 30 + "end", "Zwölf.")])
+    assert "end" not in tokenizers.Tokenizer.from_str(DEFINITION).decode(list(one.token_ids[: one.first])).split()
 
 
 def test_offsets_are_places_in_the_passage(reader_tokenizer: ReaderTokenizer) -> None:

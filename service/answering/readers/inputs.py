@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import tokenizers
 
+from embeddings.text import STOP_WORDS
+
 MAX_QUESTION_TOKENS = 64
 MAX_CONTEXT_TOKENS = 24
 
@@ -40,10 +42,14 @@ class ReaderTokenizer:
         asked, *parts = (self._tokenizer.encode(text, add_special_tokens=False) for text in texts)
         # A long question comes to its point at its end.
         head = [*self._opening, *asked.ids[-MAX_QUESTION_TOKENS:], *self._between]
-        return [self._framed(head, context, text) for context, text in zip(parts[::2], parts[1::2], strict=True)]
+        wanted = frozenset(asked.tokens) - STOP_WORDS
+        return [
+            self._framed(head, _most_telling(context, wanted), text)
+            for context, text in zip(parts[::2], parts[1::2], strict=True)
+        ]
 
-    def _framed(self, head: list[int], context: tokenizers.Encoding, text: tokenizers.Encoding) -> ReaderInput:
-        told = [*context.ids[:MAX_CONTEXT_TOKENS], *self._closing] if context.ids else []
+    def _framed(self, head: list[int], context: list[int], text: tokenizers.Encoding) -> ReaderInput:
+        told = [*context, *self._closing] if context else []
         first = len(head) + len(told)
         room = self._max_tokens - first - len(self._closing)
         ids = (*head, *told, *text.ids[:room], *self._closing)
@@ -53,6 +59,14 @@ class ReaderTokenizer:
             first=first,
             offsets=tuple(text.offsets[:room]),
         )
+
+
+def _most_telling(context: tokenizers.Encoding, wanted: frozenset[str]) -> list[int]:
+    """The first part of a context, within its share of the length, that names most of what is asked for."""
+    tokens = context.tokens
+    starts = range(max(1, len(tokens) - MAX_CONTEXT_TOKENS + 1))
+    best = max(starts, key=lambda at: len(wanted.intersection(tokens[at : at + MAX_CONTEXT_TOKENS])))
+    return list(context.ids[best : best + MAX_CONTEXT_TOKENS])
 
 
 def _frame(tokenizer: tokenizers.Tokenizer) -> tuple[list[int], list[int], list[int]]:
