@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -48,10 +48,19 @@ class ParsingProcesses:
     threads. Raises what the loaders there raise, and InvalidText where they crash, hang or use too much.
     """
 
-    def __init__(self, module: str, media_types: Sequence[str], *, most: int = 2, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        media_types: Sequence[str],
+        *,
+        most: int = 2,
+        limits: Limits | None = None,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        """`settings` is what the module is told beside its limits, as JSON can hold it."""
         self.media_types = tuple(media_types)
-        self._module = module
         self._limits = limits or Limits()
+        self._command = ["-m", module, json.dumps({**asdict(self._limits), **(settings or {})})]
         self._free = threading.BoundedSemaphore(most)
         self._idle: list[_Worker] = []
         weakref.finalize(self, _end_all, self._idle)
@@ -78,7 +87,7 @@ class ParsingProcesses:
             try:
                 worker = self._idle.pop()
             except IndexError:
-                return _Worker(self._module, self._limits)
+                return _Worker(self._command)
             if worker.is_alive:
                 return worker
             worker.end()
@@ -90,10 +99,10 @@ def _end_all(workers: list[_Worker]) -> None:
 
 
 class _Worker:
-    def __init__(self, module: str, limits: Limits) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
         self.asked = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-B", "-m", module, json.dumps(asdict(limits))],
+            [sys.executable, "-P", "-B", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -43,7 +43,7 @@ class Example:
     status: int = 200
 
 
-ASK = "How many people were supported to start their own businesses in 2018?"
+ASK = "How many incubators have been built in Science City?"
 REPORT = """# Carbon report
 
 The carbon price rose to 92 euros in 2024.

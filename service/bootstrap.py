@@ -16,6 +16,7 @@ from embeddings.ingestion import Ingestion
 from embeddings.inspection import Finding, inspect
 from embeddings.library import Library
 from embeddings.loaders.formats import all_formats
+from embeddings.loaders.scans import Tesseract
 from embeddings.ports import Encoder
 from service.answering.answering import Answering
 from service.answering.calibration import CalibratedReader, Calibration, UnsoundCalibration
@@ -55,7 +56,8 @@ def start(settings: Settings) -> Engine:
     """Open the data folder, load the models, take up unfinished jobs. Raises StoreLocked, ModelUnavailable."""
     encoder = make_encoder(settings)
     reader = calibrated(make_reader(settings, encoder), encoder, settings)
-    library = Library(settings.data, parts(encoder), free_disk_floor_bytes=settings.free_disk_floor_bytes)
+    running_parts = parts(encoder, _tesseract(settings))
+    library = Library(settings.data, running_parts, free_disk_floor_bytes=settings.free_disk_floor_bytes)
     try:
         load_seeds(library, wanted=settings.seeds)
         return Engine(
@@ -102,13 +104,18 @@ def own_calibration(reader: Reader, encoder: Encoder, settings: Settings) -> Cal
     return calibration
 
 
-def parts(encoder: Encoder) -> Parts:
+def parts(encoder: Encoder, tesseract: Tesseract | None = None) -> Parts:
     return Parts(
         encoder=encoder,
-        ingestion=Ingestion(all_formats(), encoder.tokenizer),
+        ingestion=Ingestion(all_formats(tesseract), encoder.tokenizer),
         vectors=FlatIndexes(),
         words=TantivyIndexes(),
     )
+
+
+def _tesseract(settings: Settings) -> Tesseract | None:
+    """Raises ModelMissing where scans are to be recognised and cannot be."""
+    return Tesseract.find(settings.ocr) if settings.ocr else None
 
 
 def make_encoder(settings: Settings) -> Encoder:
@@ -170,7 +177,7 @@ def doctor(settings: Settings, *, repair: bool = False) -> list[Finding]:
     ]
     if not settings.data.is_dir():
         return [*models, Finding(name="store", ok=True, detail="nothing stored yet")]
-    return [*models, *inspect(settings.data, parts(encoder), repair=repair)]
+    return [*models, *inspect(settings.data, parts(encoder, _tesseract(settings)), repair=repair)]
 
 
 def _inspect_calibration(reader: Reader, encoder: Encoder, settings: Settings) -> Finding:

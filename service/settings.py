@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     encoder_engine: Literal["compiled", "sentence-transformers"] = "compiled"
     reader: str = "bundled"
     calibration: str = "calibration.json"
+    ocr: str = Field(default="", pattern=r"^([A-Za-z_]{2,24}(\+[A-Za-z_]{2,24})*)?$")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     api_key: SecretStr | None = Field(default=None, min_length=16)

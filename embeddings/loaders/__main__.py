@@ -25,11 +25,12 @@ _REFUSED_EVENTS = (
 
 
 def main() -> None:
-    limits = json.loads(sys.argv[1])
+    told = json.loads(sys.argv[1])
+    tesseract = told.get("tesseract")
     requests, answers = _streams()
-    _leave_the_network()
-    _limit(limits)
-    _serve(requests, answers, int(limits["processor_seconds"]))
+    _leave_the_network(tesseract["program"] if tesseract else None)
+    _limit(told)
+    _serve(requests, answers, int(told["processor_seconds"]), tesseract)
 
 
 def _streams() -> tuple[IO[bytes], IO[bytes]]:
@@ -40,14 +41,15 @@ def _streams() -> tuple[IO[bytes], IO[bytes]]:
     return os.fdopen(os.dup(0), "rb"), answers
 
 
-def _leave_the_network() -> None:
-    """By the kernel where it lets us, and in any case by Python's own audit."""
+def _leave_the_network(allowed_program: str | None) -> None:
+    """By the kernel where it lets us, which binds the allowed program too; in any case by Python's own audit."""
     unshare = ctypes.CDLL(None, use_errno=True).unshare
     if unshare(_NEW_NETWORK) != 0:
         unshare(_NEW_USER | _NEW_NETWORK)
 
-    def refuse(event: str, _: tuple[Any, ...]) -> None:
-        if event.startswith(_REFUSED_EVENTS):
+    def refuse(event: str, told: tuple[Any, ...]) -> None:
+        is_allowed = event == "subprocess.Popen" and allowed_program is not None and told[0] == allowed_program
+        if event.startswith(_REFUSED_EVENTS) and not is_allowed:
             raise PermissionError(f"{event} is not allowed while a document is read")
 
     sys.addaudithook(refuse)
@@ -61,13 +63,16 @@ def _limit(limits: dict[str, float]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _serve(requests: IO[bytes], answers: IO[bytes], processor_seconds: int) -> None:
+def _serve(
+    requests: IO[bytes], answers: IO[bytes], processor_seconds: int, tesseract: dict[str, str] | None
+) -> None:
     from embeddings.domain import Source
     from embeddings.errors import InvalidInput, InvalidText
     from embeddings.loaders.formats import file_formats
+    from embeddings.loaders.scans import Tesseract
     from embeddings.parsing import answer_of, read_frame, refusal_of, write_frame
 
-    formats = file_formats()
+    formats = file_formats(Tesseract(**tesseract) if tesseract else None)
     while True:
         try:
             described = json.loads(read_frame(requests))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from embeddings.domain import LoadedDocument, Source
 from embeddings.errors import InvalidText, UnsupportedMediaType
@@ -19,8 +19,9 @@ from embeddings.loaders.pdf import PdfLoader
 from embeddings.loaders.plain import PlainLoader
 from embeddings.loaders.pptx import PptxLoader
 from embeddings.loaders.rst import RstLoader
+from embeddings.loaders.scans import SECONDS, Tesseract
 from embeddings.loaders.xlsx import XlsxLoader
-from embeddings.parsing import ParsingProcesses
+from embeddings.parsing import Limits, ParsingProcesses
 from embeddings.ports import Loader
 
 
@@ -44,11 +45,11 @@ class Formats:
         return loaded if media_type == source.media_type else replace(loaded, media_type=media_type)
 
 
-def file_loaders() -> tuple[Loader, ...]:
+def file_loaders(tesseract: Tesseract | None = None) -> tuple[Loader, ...]:
     """Of all that a third party's parser reads."""
     return (
         HtmlLoader(),
-        PdfLoader(),
+        PdfLoader(tesseract),
         DocxLoader(),
         PptxLoader(),
         XlsxLoader(),
@@ -60,10 +61,13 @@ def file_loaders() -> tuple[Loader, ...]:
     )
 
 
-def file_formats() -> Formats:
-    return Formats(file_loaders())
+def file_formats(tesseract: Tesseract | None = None) -> Formats:
+    return Formats(file_loaders(tesseract))
 
 
-def all_formats() -> Formats:
+def all_formats(tesseract: Tesseract | None = None) -> Formats:
     """Plain text and Markdown are read here, everything else in processes of their own."""
-    return Formats((PlainLoader(), MarkdownLoader(), ParsingProcesses(__package__, file_formats().media_types)))
+    limits = Limits() if tesseract is None else Limits(seconds=Limits().seconds + SECONDS)
+    settings = {} if tesseract is None else {"tesseract": asdict(tesseract)}
+    processes = ParsingProcesses(__package__, file_formats().media_types, limits=limits, settings=settings)
+    return Formats((PlainLoader(), MarkdownLoader(), processes))

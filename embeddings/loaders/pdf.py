@@ -24,6 +24,7 @@ from embeddings.loaders.layout import (
     usual_size,
     without_margins,
 )
+from embeddings.loaders.scans import Recognition, Tesseract
 
 if TYPE_CHECKING:
     import pypdfium2
@@ -40,7 +41,7 @@ _NO_TITLE = re.compile(
     r"(?i)untitled|microsoft |.*\.(?:docx?|pdf|indd|xlsx?|pptx?|qxd|tmp|rtf)$|.{0,3}$|[\w-]*\d{4,}[\w-]*$"
 )
 _ENCRYPTED = "The PDF is encrypted; save it without a password."
-_SCANNED = "The PDF holds no text, as scans do; send it with recognised text (OCR)."
+_SCANNED = "The PDF holds no text, as scans do; send it with recognised text, or turn OCR on."
 
 
 class PdfLoader:
@@ -48,10 +49,16 @@ class PdfLoader:
 
     media_types: tuple[str, ...] = ("application/pdf",)
 
+    def __init__(self, tesseract: Tesseract | None = None) -> None:
+        """Without Tesseract a scanned page has no text."""
+        self._tesseract = tesseract
+
     def load(self, source: Source) -> LoadedDocument:
+        recognition = None if self._tesseract is None else Recognition(self._tesseract)
         with closing(_opened(source.content)) as pdf:
-            pages = [lines_of(_fragments(pdf, number)) for number in range(len(pdf))]
-            return _composed(without_margins(pages), pdf.get_metadata_dict(skip_empty=True))
+            pages = [lines_of(_fragments(pdf, number, recognition)) for number in range(len(pdf))]
+            recognised = recognition.pages if recognition else []
+            return _composed(without_margins(pages), pdf.get_metadata_dict(skip_empty=True), recognised)
 
 
 def _opened(content: bytes) -> pypdfium2.PdfDocument:
@@ -65,7 +72,7 @@ def _opened(content: bytes) -> pypdfium2.PdfDocument:
         raise InvalidText(message, field="/text") from error
 
 
-def _composed(pages: list[list[Line]], described: dict[str, str]) -> LoadedDocument:
+def _composed(pages: list[list[Line]], described: dict[str, str], recognised: list[int]) -> LoadedDocument:
     body_size = usual_size(pages)
     levels = heading_sizes((line for lines in pages for line in lines), body_size)
     read = [
@@ -83,10 +90,18 @@ def _composed(pages: list[list[Line]], described: dict[str, str]) -> LoadedDocum
     if not any(read):
         raise InvalidText(_SCANNED, field="/text")
     blank = [number for number, blocks in enumerate(read, 1) if not blocks]
-    warnings = (f"No text on page(s) {numbers(blank)} (a scan or a picture?): not indexed.",) if blank else ()
     return composition.document(
-        title=_title(described) or _largest(read[0]), metadata=_metadata(described), warnings=warnings
+        title=_title(described) or _largest(read[0]),
+        metadata=_metadata(described),
+        warnings=tuple(_warnings(blank, recognised)),
     )
+
+
+def _warnings(blank: list[int], recognised: list[int]) -> Iterator[str]:
+    if blank:
+        yield f"No text on page(s) {numbers(blank)} (a scan or a picture?): not indexed."
+    if recognised:
+        yield f"The text of page(s) {numbers(recognised)} was recognised in pictures, which makes mistakes."
 
 
 def _gap(last: Block | None, block: Block, *, is_first: bool) -> str:
@@ -134,15 +149,16 @@ def _moment(date: str) -> str:
 # Characters to fragments -----------------------------------------------------------------------------------------
 
 
-def _fragments(pdf: pypdfium2.PdfDocument, number: int) -> Iterator[Fragment]:
+def _fragments(pdf: pypdfium2.PdfDocument, number: int, recognition: Recognition | None) -> list[Fragment]:
     import pypdfium2
 
     try:
         page = pdf[number]
     except pypdfium2.PdfiumError:
-        return
+        return []
     with closing(page), closing(page.get_textpage()) as text:
-        yield from _runs(text.raw)
+        found = list(_runs(text.raw))
+        return recognition.fragments(page, number + 1) if recognition and not found else found
 
 
 def _runs(text: Any) -> Iterator[Fragment]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from embeddings.domain import Heading, LoadedDocument, Source, Span
-from embeddings.errors import InvalidText, LoccitError, TooLarge, UnsupportedMediaType
+from embeddings.errors import InvalidText, LoccitError, ModelMissing, TooLarge, UnsupportedMediaType
 from embeddings.loaders.formats import Formats, all_formats
 from embeddings.loaders.plain import PlainLoader
+from embeddings.loaders.scans import Tesseract
 from embeddings.parsing import Limits, ParsingProcesses
+from tests.files import scan
 
 MISBEHAVING = '''
 """A loader that does what its document says."""
@@ -23,6 +26,9 @@ from embeddings.loaders import formats
 
 class Misbehaving:
     media_types = ("text/x-order",)
+
+    def __init__(self, tesseract):
+        pass
 
     def load(self, source):
         from embeddings.domain import LoadedDocument
@@ -176,3 +182,49 @@ def test_many_threads_share_the_processes(formats: Formats) -> None:
     for thread in threads:
         thread.join()
     assert sorted(texts) == [f"page {number}" for number in range(8)]
+
+
+# Scans ------------------------------------------------------------------------------------------------------------
+
+has_tesseract = pytest.mark.skipif(shutil.which("tesseract") is None, reason="Tesseract is not installed")
+
+
+@pytest.fixture(scope="module")
+def recognising() -> Formats:
+    return all_formats(Tesseract.find("eng"))
+
+
+@has_tesseract
+def test_a_scan_is_read_where_it_is_wished(recognising: Formats) -> None:
+    content = scan("The harbour of Oldport was built in 1884.", "It has twelve cranes and three sheds.")
+    loaded = recognising.load(Source(content=content, media_type="application/pdf"))
+
+    assert "The harbour of Oldport was built in 1884" in loaded.text
+    assert loaded.pages is not None
+    assert len(loaded.pages) == 1
+    assert loaded.warnings == ("The text of page(s) 1 was recognised in pictures, which makes mistakes.",)
+
+
+@has_tesseract
+def test_a_page_of_pictures_without_words_stays_blank(recognising: Formats) -> None:
+    with pytest.raises(InvalidText, match="no text"):
+        recognising.load(Source(content=scan(), media_type="application/pdf"))
+
+
+@has_tesseract
+def test_a_page_of_any_size_is_read_within_the_limits(recognising: Formats) -> None:
+    huge = scan("A wide page.").replace(b"/MediaBox [ 0 0 612.0 792.0 ]", b"/MediaBox [ 0 0 61200 79200 ]")
+    with pytest.raises(InvalidText):
+        recognising.load(Source(content=huge, media_type="application/pdf"))
+
+
+@has_tesseract
+def test_a_language_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelMissing, match="tlh"):
+        Tesseract.find("eng+tlh")
+
+
+def test_without_tesseract_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ModelMissing, match="install"):
+        Tesseract.find("eng")
