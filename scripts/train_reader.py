@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the span reader on public data, from the weights of all-MiniLM-L6-v2: some 75 minutes on two cores."""
+"""Train the span reader on public data, from the weights of all-MiniLM-L6-v2: some three hours on two cores."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def main() -> int:
     parser.add_argument("data", type=Path, metavar="DATA", help="folder with reading/ and verify/")
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="for checkpoints; a run is continued")
     parser.add_argument("--most", type=int, metavar="COUNT", help="of examples in an epoch (default: all)")
-    parser.add_argument("--epochs", type=int, default=2, metavar="COUNT", help="(default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=3, metavar="COUNT", help="(default: %(default)s)")
     parser.add_argument(
-        "--compile", action="store_true", help="make the mean of the finished epochs the reader that ships"
+        "--compile", action="store_true", help="make the mean of the last epochs the reader that ships"
     )
     options = parser.parse_args()
     if options.compile:

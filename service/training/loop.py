@@ -34,8 +34,10 @@ WARM_UP = 0.05
 LARGEST_GRADIENT = 1.0
 STEPS_PER_CHECKPOINT = 250
 STEPS_PER_REPORT = 25
+AVERAGED = 2
+"""Of the last epochs."""
 LATER_EPOCHS = 0.5
-"""Each starts at this share of the learning rate that the epoch before it started at."""
+"""Of the learning rate, at which each but the first starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +88,10 @@ def train(
     steps = len(everything) // workers
     optimizer = _optimizer(reader)
     done = _resume(folder, reader, optimizer, epoch)
+    highest = LATER_EPOCHS if epoch else 1.0
     started, seen, losses = time.monotonic(), 0, []
     for step, batch in itertools.islice(enumerate(everything[rank::workers][:steps], 1), done, None):
-        losses.append(_step(reader, batch, optimizer, LATER_EPOCHS**epoch * _rate(step, steps)))
+        losses.append(_step(reader, batch, optimizer, highest * _rate(step, steps)))
         seen += batch.tokens * workers
         if rank == 0 and (step % STEPS_PER_CHECKPOINT == 0 or step == steps):
             _save(folder, reader, optimizer, epoch, step)
@@ -181,9 +184,9 @@ def epochs_begun(folder: Path) -> int:
 
 
 def average(folder: Path) -> dict[str, Any]:
-    """The mean weights of the ends of all epochs, which do better on other kinds of text than the last alone
+    """The mean weights of the ends of the last epochs, which do better on other kinds of text than the last alone
     (Izmailov et al. 2018)."""
-    ends = [load_file(path) for path in sorted(folder.glob(EPOCH.format("*")))]
+    ends = [load_file(path) for path in sorted(folder.glob(EPOCH.format("*")))[-AVERAGED:]]
     return {
         name: torch.stack([end[name] for end in ends]).mean(0) if value.is_floating_point() else value
         for name, value in ends[-1].items()

@@ -35,7 +35,11 @@ WHOLE_PARAGRAPH = 0.25
 LONGEST_WHOLE = 1500
 WITH_TITLE = 0.5
 HARD_NEGATIVES = 8
-"""Of those that look most like the answering paragraph one is drawn."""
+"""They are drawn from so many that look most like the answering paragraph."""
+ACROSS_PASSAGES = 2
+"""The epoch from which on nearly every question comes with several passages, as in a search; until then the reader
+learns more quickly what an answer is from one at a time."""
+ACROSS_SHARE, ACROSS_NEGATIVES = 0.75, 3
 LONGEST_STATEMENT = 400
 SAMPLES = 40
 
@@ -48,8 +52,9 @@ class Ingredient:
 
     file: str
     questions: float = 1.0
-    with_negative: float = 0.0
-    """The answering passage and one beside it that looks as if it answered."""
+    with_negatives: float = 0.0
+    """The answering passage and others beside it that look as if they answered."""
+    most_negatives: int = 1
     changed: float = 0.0
     """The question changed so that the passage does not answer it any more."""
     without_sentence: float = 0.0
@@ -60,12 +65,12 @@ class Ingredient:
 READING = (
     Ingredient(
         file="reading/more/squad_train.jsonl.gz",
-        with_negative=0.18,
+        with_negatives=0.18,
         changed=0.12,
         without_sentence=0.05,
         negative_alone=0.04,
     ),
-    Ingredient(file="reading/squadshifts_new_wiki.json.gz", with_negative=0.3, changed=0.12, without_sentence=0.05),
+    Ingredient(file="reading/squadshifts_new_wiki.json.gz", with_negatives=0.3, changed=0.12, without_sentence=0.05),
     Ingredient(file="reading/more/qed_nq.jsonl.gz", questions=0.9, without_sentence=0.08),
     Ingredient(file="reading/more/quoref_superni.jsonl.gz"),
     Ingredient(file="reading/more/tatqa.jsonl.gz", without_sentence=0.1),
@@ -98,12 +103,19 @@ def is_kept_apart(one: Asked) -> bool:
 def training_examples(data: Path, *, epoch: int) -> list[Example]:
     """All of one epoch, shuffled, the same at each call. Each epoch draws windows and negatives of its own."""
     chance = random.Random(SEED + epoch)
-    examples = [example for ingredient in READING for example in _reading(data / ingredient.file, ingredient, chance)]
+    reading = map(_across_passages, READING) if epoch >= ACROSS_PASSAGES else READING
+    examples = [example for ingredient in reading for example in _reading(data / ingredient.file, ingredient, chance)]
     for file, part in STATEMENTS.items():
         examples += _statements(data / file, part, chance)
     examples += _yes_no(data / YES_NO)
     chance.shuffle(examples)
     return examples
+
+
+def _across_passages(ingredient: Ingredient) -> Ingredient:
+    if not ingredient.with_negatives:
+        return ingredient
+    return replace(ingredient, with_negatives=ACROSS_SHARE, most_negatives=ACROSS_NEGATIVES)
 
 
 def _reading(path: Path, ingredient: Ingredient, chance: random.Random) -> Iterator[Example]:
@@ -123,16 +135,13 @@ def _of_question(
     passage = _passage(one, spans, chance)
     others = articles.others(one) if one.title else []
     negatives = others[:HARD_NEGATIVES]
-    if negatives and chance.random() < ingredient.with_negative:
-        yield Example(
-            question=one.question,
-            passages=(passage, _negative(one, chance.choice(negatives), passage.context, chance)),
-            source=one.source,
-        )
-    else:
-        yield Example(question=one.question, passages=(passage,), source=one.source)
+    beside: tuple[TrainingPassage, ...] = ()
+    if negatives and chance.random() < ingredient.with_negatives:
+        drawn = chance.sample(negatives, min(len(negatives), chance.randint(1, ingredient.most_negatives)))
+        beside = tuple(_negative(other, passage.context, chance) for other in drawn)
+    yield Example(question=one.question, passages=(passage, *beside), source=one.source)
     if negatives and chance.random() < ingredient.negative_alone:
-        negative = _negative(one, chance.choice(negatives), passage.context, chance)
+        negative = _negative(chance.choice(negatives), passage.context, chance)
         yield Example(question=one.question, passages=(negative,), source=one.source)
     if chance.random() < ingredient.changed:
         other = changed(one.question, one.paragraph, others, chance)
@@ -154,7 +163,7 @@ def _passage(one: Asked, spans: tuple[Span, ...], chance: random.Random) -> Trai
     return TrainingPassage(text=text, spans=inside, context=one.title if chance.random() < WITH_TITLE else "")
 
 
-def _negative(one: Asked, paragraph: str, context: str, chance: random.Random) -> TrainingPassage:
+def _negative(paragraph: str, context: str, chance: random.Random) -> TrainingPassage:
     sentence = chance.choice(sentence_spans(paragraph) or [Span(0, len(paragraph))])
     cut = window(paragraph, sentence, characters=chance.randint(*WINDOW_CHARACTERS), chance=chance)
     return TrainingPassage(text=cut.text, context=context)

@@ -139,8 +139,8 @@ def test_token_spans_cover_the_words_of_an_answer() -> None:
     assert PARAGRAPH[offsets[0][0] : offsets[1][1]] == "Captain Ada Marsh"
 
 
-def test_what_ships_is_the_mean_of_the_finished_epochs(tmp_path: Path) -> None:
-    for epoch, weight in enumerate((1.0, 4.0)):
+def test_what_ships_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
+    for epoch, weight in enumerate((9.0, 1.0, 4.0)):
         end = {"weight": torch.tensor([weight, 0.0]), "position": torch.tensor([7])}
         save_file(end, tmp_path / loop.EPOCH.format(epoch))
 
