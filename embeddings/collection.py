@@ -179,7 +179,7 @@ class Collection:
                 passages=view.passages,
                 seq=view.seq,
                 encoder=self._parts.encoder.name,
-                index_kind=self._parts.vectors.kind,
+                index_kind=self._parts.vectors.kind(0 if view.base is None else len(view.base)),
                 index_vectors=view.passages,
                 created_at=records.moment(records.meta(connection, "created_at")),
             )

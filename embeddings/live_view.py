@@ -28,7 +28,7 @@ class Patience:
 
 WHILE_WRITING = Patience(rows=5_000, tail_share=0.05, removed_share=0.2)
 AT_REST = Patience(rows=500, tail_share=0.01, removed_share=0.05)
-IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.0, removed_share=0.0)
+IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.01, removed_share=0.05)
 
 
 class LiveView:
@@ -74,9 +74,12 @@ class LiveView:
     def checkpoint(self) -> None:
         """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail."""
         with self._writing_generation:
-            base = self._rebuilt()
+            view = self._rebuilt()
+            with self._database.reading() as connection:
+                view = self._caught_up(connection, view)
+            # What was written while that went on is little: writers wait for no more than this.
             with self._publishing, self._database.reading() as connection:
-                self._publish(self._caught_up(connection, base))
+                self._publish(self._caught_up(connection, view))
 
     def forget_the_past(self) -> None:
         """Leave no generation but one of what the store holds now; none at all where that cannot be written."""
@@ -111,13 +114,13 @@ class LiveView:
 
     def _rebuilt(self) -> View:
         with self._database.reading() as connection:
-            seq = records.seq(connection)
-            live = passages.indexed(connection, None, dimension=self._checkpoints.dimension)
-        try:
-            generation = self._checkpoints.write(live, seq)
-        except (DiskFull, StoreReadOnly, IndexUnsound) as error:
-            logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
-            return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
+            seq, dimension = records.seq(connection), self._checkpoints.dimension
+            try:
+                generation = self._checkpoints.write(passages.live(connection, dimension=dimension), seq)
+            except (DiskFull, StoreReadOnly, IndexUnsound) as error:
+                logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
+                live = passages.indexed(connection, None, dimension=dimension)
+                return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
         return base_view(seq, generation.segment, generation.words)
 
     def _caught_up(self, connection: Connection, view: View) -> View:
