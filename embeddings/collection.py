@@ -36,6 +36,7 @@ from embeddings.filters import Filter
 from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts, restore
 from embeddings.live_view import LiveView
 from embeddings.ports import Encoder, VectorIndexes, WordIndexes
+from embeddings.recall import recall
 from embeddings.registry import NAME
 
 logger = logging.getLogger(__name__)
@@ -242,6 +243,13 @@ class Collection:
             question=question, top_k=top_k, filter=filter, max_per_document=max_per_document, explain=explain
         )
         return retrieval.search(query, self.live.current, self.database, self._parts.encoder, self.name)
+
+    def recall(self) -> float:
+        """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
+        base = self.live.current.base
+        with self.database.reading() as connection:
+            stored = passages.live(connection, dimension=self._parts.encoder.dimension)
+            return 1.0 if base is None else recall(base, stored)
 
     # Writing
 

@@ -165,7 +165,7 @@ class View:
             self,
             passages=self.passages + len(added),
             words=self.words + count_words(added.words),
-            tail=_joined((*self.tail, _tail_segment(added, indexes)), indexes),
+            tail=_joined((*self.tail, _tail_segment(added, MemoryWordIndex(added.words), indexes)), indexes),
         )
 
     def _without(self, removed: IndexedPassages) -> View:
@@ -200,8 +200,7 @@ def _frequencies(words: Sequence[str]) -> Counter[str]:
     return counter
 
 
-def _tail_segment(source: IndexedPassages, indexes: VectorIndexes) -> TailSegment:
-    words = MemoryWordIndex(source.words)
+def _tail_segment(source: IndexedPassages, words: MemoryWordIndex, indexes: VectorIndexes) -> TailSegment:
     vectors = indexes.build([source.vectors], rows=len(source), dimension=source.vectors.shape[1])
     segment = segment_of(source.passage_keys, source.indexing_keys, vectors, words)
     return TailSegment(segment=segment, words=words, source=source)
@@ -211,22 +210,26 @@ def _joined(tail: tuple[TailSegment, ...], indexes: VectorIndexes) -> tuple[Tail
     """Join the newest segments while the older is not four times as large, so that there are never many."""
     while len(tail) > 1 and len(tail[-2].source) < 4 * len(tail[-1].source):
         older, newer = tail[-2], tail[-1]
-        joined = _tail_segment(_concatenated(older.source, newer.source), indexes)
+        joined = _tail_segment(*_concatenated(older, newer), indexes)
         removed = np.union1d(older.segment.removed, newer.segment.removed)
         tail = (*tail[:-2], replace(joined, segment=joined.segment.without(removed)))
     return tail
 
 
-def _concatenated(older: IndexedPassages, newer: IndexedPassages) -> IndexedPassages:
-    indexing_keys = np.concatenate([older.indexing_keys, newer.indexing_keys])
+def _concatenated(older: TailSegment, newer: TailSegment) -> tuple[IndexedPassages, MemoryWordIndex]:
+    sources = older.source, newer.source
+    indexing_keys = np.concatenate([one.indexing_keys for one in sources])
     order = np.argsort(indexing_keys, kind="stable")
-    words = [*older.words, *newer.words]
-    return IndexedPassages(
-        passage_keys=np.concatenate([older.passage_keys, newer.passage_keys])[order],
+    words = [*older.source.words, *newer.source.words]
+    source = IndexedPassages(
+        passage_keys=np.concatenate([one.passage_keys for one in sources])[order],
         indexing_keys=indexing_keys[order],
         words=[words[row] for row in order.tolist()],
-        vectors=np.concatenate([older.vectors, newer.vectors])[order],
+        vectors=np.concatenate([one.vectors for one in sources])[order],
     )
+    if (np.diff(order) > 0).all():
+        return source, older.words.followed_by(newer.words)
+    return source, MemoryWordIndex(source.words)
 
 
 def _joined_counters(counters: tuple[Counter[str], ...]) -> tuple[Counter[str], ...]:
