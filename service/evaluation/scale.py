@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import cycle, takewhile
+from itertools import cycle, islice, takewhile
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -37,6 +37,8 @@ CLIENTS = (1, 8)
 WARM_UP = 20
 QUESTIONS = 200
 UPDATES = 100
+UPDATE_LENGTH = 1_200
+"""Of a document, in code points."""
 DELETED_SHARE = 0.07
 """Of the documents: so many that a new index is due once writing rests."""
 LEAST_REMOVED = 1_000
@@ -189,9 +191,9 @@ def _meanwhile(service: Served, asked: Sequence[Request], changes: Iterable[Requ
 
 def _updates(documents: Sequence[Pep], number: int) -> Iterator[Request]:
     """Short documents: each is put, put anew and deleted."""
-    for place, pep in enumerate(documents[:number]):
+    for place, pep in enumerate(islice((one for one in documents if len(one.text) > UPDATE_LENGTH), number)):
         path = f"/v1/collections/{COLLECTION}/documents/update-{place}"
-        for text in (pep.text[:800], pep.text[400:1200]):
+        for text in (pep.text[: UPDATE_LENGTH // 2], pep.text[:UPDATE_LENGTH]):
             yield Request(method="PUT", path=f"{path}?wait=true", body={"text": text, "title": pep.title})
         yield Request(method="DELETE", path=path)
 
