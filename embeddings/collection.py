@@ -36,7 +36,6 @@ from embeddings.filters import Filter
 from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts, restore
 from embeddings.live_view import LiveView
 from embeddings.ports import Encoder, VectorIndexes, WordIndexes
-from embeddings.recall import recall
 from embeddings.registry import NAME
 
 logger = logging.getLogger(__name__)
@@ -244,13 +243,6 @@ class Collection:
         )
         return retrieval.search(query, self.live.current, self.database, self._parts.encoder, self.name)
 
-    def recall(self) -> float:
-        """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
-        base = self.live.current.base
-        with self.database.reading() as connection:
-            stored = passages.live(connection, dimension=self._parts.encoder.dimension)
-            return 1.0 if base is None else recall(base, stored)
-
     # Writing
 
     def set_title(self, title: str) -> None:
@@ -392,7 +384,8 @@ class Collection:
 
     def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
         """In the store's log, the index generations and the originals, in this order."""
-        self.database.truncate_log()
+        with self.live.between_generations():
+            self.database.truncate_log()
         self.live.forget_the_past()
         with self._committing:
             for sha in unnamed:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.errors import DiskFull, IndexUnsound, SequenceNotReached, StoreReadOnly
+from embeddings.recall import recall
 from embeddings.views import View, base_view, empty_view
 
 logger = logging.getLogger(__name__)
@@ -80,6 +83,19 @@ class LiveView:
             # What was written while that went on is little: writers wait for no more than this.
             with self._publishing, self._database.reading() as connection:
                 self._publish(self._caught_up(connection, view))
+
+    def recall(self) -> float:
+        """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
+        base = self._view.base
+        with self._database.reading() as connection:
+            stored = passages.live(connection, dimension=self._checkpoints.dimension)
+            return 1.0 if base is None else recall(base, stored)
+
+    @contextmanager
+    def between_generations(self) -> Iterator[None]:
+        """While the block runs, nobody reads the store for as long as it takes to write a generation."""
+        with self._writing_generation:
+            yield
 
     def forget_the_past(self) -> None:
         """Leave no generation but one of what the store holds now; none at all where that cannot be written."""

@@ -87,6 +87,8 @@ class FlatIndexes:
         return FlatIndex(index)
 
 
+LISTS = 4
+"""For each square root of the number of rows; more are slower to make, fewer to search."""
 POINTS_PER_LIST = 32
 """Rows that the centroid of a list is learned from."""
 ROUNDS = 10
@@ -148,7 +150,7 @@ class InvertedIndexes:
         return "faiss-ivf-fp16"
 
     def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> InvertedIndex:
-        lists = max(1, min(rows, round(2 * math.sqrt(rows))))
+        lists = max(1, min(rows, round(LISTS * math.sqrt(rows))))
         index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatIP(dimension),
             dimension,

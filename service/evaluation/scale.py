@@ -221,7 +221,7 @@ def _dead_ratio(service: Served) -> float:
 
 def _recall(data: Path) -> float:
     with closing(Library(data, bootstrap.parts(bootstrap.make_encoder(Settings())))) as library:
-        return library.collection(COLLECTION).recall()
+        return library.collection(COLLECTION).live.recall()
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def test_a_damaged_approximate_index_is_reported_and_made_anew(grown: Path) -> N
 
 def test_the_doctor_tells_how_much_of_what_is_nearest_the_index_finds(grown: Path) -> None:
     with opened(grown) as library:
-        assert library.collection("notes").recall() == 1.0
+        assert library.collection("notes").live.recall() == 1.0
     (finding,) = (finding for finding in inspect(grown, by_size()) if finding.name == "notes: index")
     assert finding.ok
     assert finding.detail.endswith("faiss-ivf-fp16, recall@10 100.0 %")
