@@ -77,7 +77,8 @@ class FlatIndexes:
 
     def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> FlatIndex:
         index = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        _add(index, batches)
+        for batch in _checked(batches):
+            index.add(batch)
         return FlatIndex(index)
 
     def load(self, folder: Path, *, rows: int, dimension: int) -> FlatIndex:
@@ -160,7 +161,7 @@ class InvertedIndexes:
             False,
         )
         _train(index, batches, rows)
-        _add(index, batches)
+        _fill(index, batches)
         index.make_direct_map()
         index.nprobe = _fitted_probes(index)
         return InvertedIndex(index)
@@ -247,12 +248,25 @@ def _list_of_each_row(index: faiss.IndexIVFScalarQuantizer) -> NDArray[np.int64]
     return places >> bits_of_the_place_in_its_list
 
 
-def _add(index: faiss.Index, batches: Iterable[Vectors]) -> None:
+def _fill(index: faiss.IndexIVFScalarQuantizer, batches: Iterable[Vectors]) -> None:
+    """Each list is made as long as it will be before it is filled: those that grow take half as much memory again."""
+    assigned = [index.quantizer.search(batch, 1)[1].ravel() for batch in _checked(batches)]
+    for number, size in enumerate(np.bincount(np.concatenate([_NO_ROWS, *assigned]), minlength=index.nlist).tolist()):
+        index.invlists.resize(number, size)
+        index.invlists.resize(number, 0)
+    for batch, lists in zip(_checked(batches), assigned, strict=True):
+        index.add_core(len(batch), faiss.swig_ptr(batch), None, faiss.swig_ptr(lists))
+
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+def _checked(batches: Iterable[Vectors]) -> Iterator[Vectors]:
     for batch in batches:
         if batch.ndim != 2 or batch.dtype != np.float32 or not np.isfinite(batch).all():
             raise ValueError("vectors must be a finite float32 matrix")
         _stay_in_this_thread()
-        index.add(np.ascontiguousarray(batch))
+        yield np.ascontiguousarray(batch)
 
 
 def _read(path: Path) -> faiss.Index:
