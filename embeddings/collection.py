@@ -179,7 +179,7 @@ class Collection:
                 passages=view.passages,
                 seq=view.seq,
                 encoder=self._parts.encoder.name,
-                index_kind=self._parts.vectors.kind,
+                index_kind=self._parts.vectors.kind(0 if view.base is None else len(view.base)),
                 index_vectors=view.passages,
                 created_at=records.moment(records.meta(connection, "created_at")),
             )
@@ -384,7 +384,8 @@ class Collection:
 
     def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
         """In the store's log, the index generations and the originals, in this order."""
-        self.database.truncate_log()
+        with self.live.between_generations():
+            self.database.truncate_log()
         self.live.forget_the_past()
         with self._committing:
             for sha in unnamed:

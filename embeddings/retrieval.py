@@ -92,9 +92,10 @@ class _Search:
         self._vector = vector
         self._words = list(dict.fromkeys(content_words(query.question)))
         self._condition: Condition = condition(query.filter)
-        self._allowed: Keys | None = None
+        allowed: Keys | None = None
         if query.filter is not None:
-            self._allowed = stored.allowed_indexings(connection, view.seq, self._condition)
+            allowed = stored.allowed_indexings(connection, view.seq, self._condition)
+        self._rows = [segment.rows(allowed) for segment in view.segments]
 
     def run(self) -> _Found:
         depth = max(DEPTH, self._query.top_k)
@@ -111,7 +112,8 @@ class _Search:
         )
 
     def _count_allowed(self) -> int:
-        return self._view.passages if self._allowed is None else stored.count_passages(self._connection, self._allowed)
+        pairs = zip(self._view.segments, self._rows, strict=True)
+        return sum(len(segment) if rows is None else int(np.count_nonzero(rows.mask)) for segment, rows in pairs)
 
     def _candidates(self, depth: int) -> Candidates:
         similarity, are_all = self._gather(depth)
@@ -129,9 +131,8 @@ class _Search:
         by_words: list[int] = []
         are_all = True
         segments = self._view.segments
-        allowed = [segment.rows(self._allowed) for segment in segments]
-        proposed = self._view.word_candidates(self._words, depth, allowed)
-        for segment, rows, worded in zip(segments, allowed, proposed, strict=True):
+        proposed = self._view.word_candidates(self._words, depth, self._rows)
+        for segment, rows, worded in zip(segments, self._rows, proposed, strict=True):
             near, _ = segment.vectors.search(self._vector, depth, rows)
             are_all = are_all and len(near) < depth
             found = np.union1d(near, worded)

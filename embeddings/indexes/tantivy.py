@@ -7,7 +7,7 @@ an index is rebuilt though the documents did not.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +63,7 @@ class TantivyIndex:
 class TantivyIndexes:
     """Makes tantivy indexes, each in a folder of its own that is never changed afterwards."""
 
-    def build(self, folder: Path, words: Sequence[str], indexing_keys: Keys) -> TantivyIndex:
+    def build(self, folder: Path, words: Iterable[str], indexing_keys: Keys) -> TantivyIndex:
         place = folder / FOLDER
         place.mkdir(mode=0o700)
         try:
@@ -72,7 +72,7 @@ class TantivyIndexes:
             raise OSError(_errno_of(error), "tantivy could not write") from error
 
     @staticmethod
-    def _built(place: Path, words: Sequence[str], indexing_keys: Keys) -> TantivyIndex:
+    def _built(place: Path, words: Iterable[str], indexing_keys: Keys) -> TantivyIndex:
         index = Index(_schema(), path=str(place))
         writer = index.writer(heap_size=WRITER_HEAP_BYTES, num_threads=1)
         for row, (listed, indexing) in enumerate(zip(words, indexing_keys.tolist(), strict=True)):

@@ -22,14 +22,14 @@ from service.evaluation.served import Request, drive
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "profile"])
+@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "measure_scale", "profile"])
 def test_a_measuring_script_explains_itself_from_any_folder(script: str, tmp_path: Path) -> None:
     finished = subprocess.run([ROOT / "scripts" / script, "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0
     assert finished.stdout.startswith(f"usage: scripts/{script} DATA")
 
 
-@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "profile"])
+@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "measure_scale", "profile"])
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [([], "name the folder of the data"), (["--nonsense"], "unknown option"), (["--page"], "--page needs a value")],
