@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -14,15 +15,18 @@ from embeddings.errors import Busy
 from service.settings import Settings
 
 Result = TypeVar("Result")
+_WEIGHT_OF_NEW = 0.1
 
 
 class Gate:
     """First come, first served."""
 
     def __init__(self, *, width: int, waiting: int, longest_wait_seconds: float | None = None) -> None:
+        self._width = width
         self._turns = Semaphore(width, fast_acquire=True)
         self._threads = CapacityLimiter(width)
         self._longest_wait_seconds = longest_wait_seconds
+        self._seconds_a_call = 0.0
         self._room = self._size = width + waiting
 
     @property
@@ -30,9 +34,15 @@ class Gate:
         """Calls that are worked on or wait."""
         return self._size - self._room
 
+    @property
+    def expected_wait_seconds(self) -> float:
+        """Until the turn of a call that came now, as calls go at present."""
+        return max(0, self.occupied - self._width + 1) * self._seconds_a_call / self._width
+
     def require_room(self, places: int = 1) -> None:
-        """Raises Busy where the queue has not so many places left."""
-        if self._room < places:
+        """Raises Busy where the queue has not so many places left, or would take longer than one may wait."""
+        is_slow = self._longest_wait_seconds is not None and self.expected_wait_seconds > self._longest_wait_seconds
+        if self._room < places or is_slow:
             raise Busy("Too many requests are waiting; try again in a moment.")
 
     @contextmanager
@@ -47,21 +57,27 @@ class Gate:
             self._room += places
 
     async def run(self, call: Callable[[], Result]) -> Result:
-        """Runs the call in a thread. Raises Busy."""
+        """Runs the call in a thread. Raises Busy where there is no place, or its turn does not come in time."""
         with self.admission():
-            return await self.run_admitted(call)
+            try:
+                with fail_after(self._longest_wait_seconds):
+                    await self._turns.acquire()
+            except TimeoutError:
+                raise Busy("Those that came before take too long; try again in a moment.") from None
+            return await self._take_turn(call)
 
     async def run_admitted(self, call: Callable[[], Result]) -> Result:
-        """Raises Busy where its turn does not come in time."""
-        try:
-            with fail_after(self._longest_wait_seconds):
-                await self._turns.acquire()
-        except TimeoutError:
-            raise Busy("Those that came before take too long; try again in a moment.") from None
+        """One of several calls that were let in together; they wait for each other."""
+        await self._turns.acquire()
+        return await self._take_turn(call)
+
+    async def _take_turn(self, call: Callable[[], Result]) -> Result:
+        began = time.perf_counter()
         try:
             return await to_thread.run_sync(call, limiter=self._threads)
         finally:
             self._turns.release()
+            self._seconds_a_call += _WEIGHT_OF_NEW * (time.perf_counter() - began - self._seconds_a_call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

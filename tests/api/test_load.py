@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -64,6 +65,21 @@ def test_who_waits_longer_than_one_may_is_refused(work: Work) -> None:
 
     anyio.run(scenario)
     assert work.done == ["first", "third"]
+
+
+def test_who_would_wait_longer_than_one_may_is_refused_at_once() -> None:
+    async def scenario() -> None:
+        gate = Gate(width=1, waiting=100, longest_wait_seconds=0.2)
+        for _ in range(10):
+            await gate.run(partial(time.sleep, 0.02))
+        assert gate.expected_wait_seconds == 0.0
+        with gate.admission(80):
+            assert gate.expected_wait_seconds > 0.2
+            with pytest.raises(Busy):
+                await gate.run(partial(time.sleep, 0))
+        await gate.run(partial(time.sleep, 0))
+
+    anyio.run(scenario)
 
 
 def test_nothing_is_computed_for_a_client_that_left_while_it_waited(work: Work) -> None:
