@@ -42,7 +42,7 @@ def fuzz(url: str, key: str, *, cases: int, seed: int, workers: int = 1, phases:
         "--request-timeout": 60,
         "--generation-database": "none",
     }
-    schemathesis = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"]
+    schemathesis = [sys.executable, "-u", "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"]
     flags = ["--continue-on-failure", "--no-color"]
     command = [*schemathesis, f"{url}/openapi.json", *flags, *map(str, chain.from_iterable(options.items()))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
