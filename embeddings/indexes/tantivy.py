@@ -67,9 +67,12 @@ class TantivyIndexes:
         place = folder / FOLDER
         place.mkdir(mode=0o700)
         try:
-            return self._built(place, words, indexing_keys)
+            built = self._built(place, words, indexing_keys)
         except ValueError as error:
             raise OSError(_errno_of(error), "tantivy could not write") from error
+        for path in place.iterdir():
+            path.chmod(0o600)  # tantivy leaves that to the umask.
+        return built
 
     @staticmethod
     def _built(place: Path, words: Iterable[str], indexing_keys: Keys) -> TantivyIndex:
