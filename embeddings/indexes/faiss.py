@@ -97,7 +97,7 @@ SEED = 1
 FITTED_ON = 400
 """Rows whose neighbours tell how far a search has to look."""
 NEIGHBOURS = 10
-FITTED_RECALL = 0.995
+FITTED_RECALL = 0.997
 """Of the neighbours of stored rows; questions look a little different, and lose a little more."""
 ROWS_PER_RESULT = 16
 """Compared at least, for each row that is asked for."""

@@ -129,8 +129,8 @@ def _thinned(documents: Sequence[Pep], wanted: int) -> list[tuple[str, Sequence[
     """Titles and sentences: every so manieth document, so that there are about as many sentences as are encoded."""
     step = max(1, len(documents) * SENTENCES_OF_A_PEP // max(1, wanted))
     found = [(pep.title, sentences(pep)) for pep in documents[::step]]
-    share = max(1, sum(len(own) for _, own in found) // max(1, wanted))
-    return [(title, own[::share]) for title, own in found if own]
+    share = -(-sum(len(own) for _, own in found) // max(1, wanted))
+    return [(title, own[:: max(1, share)]) for title, own in found if own]
 
 
 def _peak_megabytes() -> float:
