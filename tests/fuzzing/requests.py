@@ -12,6 +12,8 @@ from itertools import chain
 from pathlib import Path
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+LONGEST_SECONDS = 60
+"""Of an answer: a batch of questions takes its time."""
 PHASES = "examples,coverage,fuzzing,stateful"
 NOT_CHECKED = (
     "ignored_auth",  # What is sent has a key that allows all; what keys refuse is tested where keys are.
@@ -39,7 +41,8 @@ def fuzz(url: str, key: str, *, cases: int, seed: int, workers: int = 1, phases:
         "--max-examples": max(1, cases // operations),
         "--seed": seed,
         "--workers": workers,
-        "--request-timeout": 60,
+        "--request-timeout": LONGEST_SECONDS,
+        "--max-response-time": LONGEST_SECONDS,
         "--generation-database": "none",
     }
     schemathesis = [sys.executable, "-u", "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"]
