@@ -47,6 +47,7 @@ class Formats:
 def file_loaders() -> tuple[Loader, ...]:
     """Of all that a third party's parser reads."""
     return (
+        MarkdownLoader(),
         HtmlLoader(),
         PdfLoader(),
         DocxLoader(),
@@ -65,5 +66,5 @@ def file_formats() -> Formats:
 
 
 def all_formats() -> Formats:
-    """Plain text and Markdown are read here, everything else in processes of their own."""
-    return Formats((PlainLoader(), MarkdownLoader(), ParsingProcesses(__package__, file_formats().media_types)))
+    """Plain text is read here, everything else in processes of their own."""
+    return Formats((PlainLoader(), ParsingProcesses(__package__, file_formats().media_types)))
