@@ -387,11 +387,15 @@ class Collection:
         with self.live.between_generations():
             self.database.truncate_log()
         self.live.forget_the_past()
+        self.forget(unnamed)
+        with self._committing, self.database.writing() as connection:
+            records.set_meta(connection, ERASING, 0)
+
+    def forget(self, shas: Iterable[bytes]) -> None:
+        """Remove the originals that neither a version nor an unfinished job needs."""
         with self._committing:
-            for sha in unnamed:
+            for sha in shas:
                 self.originals.remove(sha, unless=partial(self._is_named, sha))
-            with self.database.writing() as connection:
-                records.set_meta(connection, ERASING, 0)
 
     def _is_named(self, sha: bytes) -> bool:
         with self.database.reading() as connection:

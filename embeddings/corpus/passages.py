@@ -20,6 +20,7 @@ import numpy as np
 from embeddings.corpus.conditions import Condition
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import PIECE, metadata_of
+from embeddings.crowding import RECURRING_IN
 from embeddings.domain import Keys, Passage, Place, Vectors
 from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
 from embeddings.views import IndexedPassages, PassageStream
@@ -38,18 +39,27 @@ class Candidate:
     document_key: int
     text_sha: bytes
     words: str
+    recurs: bool
+    """The text stands in `RECURRING_IN` documents or more."""
+
+
+# Looks no further than it has to: the first condition, on the index alone, holds for few.
+_RECURS = f"""EXISTS (SELECT 1 FROM passages WHERE text_sha = p.text_sha LIMIT 1 OFFSET {RECURRING_IN - 1})
+    AND {RECURRING_IN} = (SELECT count(*) FROM (SELECT DISTINCT v.document_key FROM passages o
+        JOIN indexings i USING (indexing_key) JOIN versions v USING (version_key)
+        WHERE o.text_sha = p.text_sha AND {_VISIBLE} LIMIT {RECURRING_IN}))"""
 
 
 def candidates(connection: Connection, seq: int, passage_keys: Iterable[int]) -> dict[int, Candidate]:
     """The visible ones of the given passages, by key."""
     rows = connection.execute(
-        f"SELECT p.passage_key, v.document_key, p.text_sha, p.words FROM {_STORED}"
+        f"SELECT p.passage_key, v.document_key, p.text_sha, p.words, {_RECURS} FROM {_STORED}"
         f" WHERE p.passage_key IN (SELECT value FROM json_each(:keys)) AND {_VISIBLE}",
         {"seq": seq, "keys": json.dumps(list(passage_keys))},
     )
     return {
-        key: Candidate(passage_key=key, document_key=document_key, text_sha=text_sha, words=words)
-        for key, document_key, text_sha, words in rows
+        key: Candidate(passage_key=key, document_key=document_key, text_sha=text_sha, words=words, recurs=bool(recurs))
+        for key, document_key, text_sha, words, recurs in rows
     }
 
 
