@@ -13,8 +13,10 @@ import json
 import os
 import secrets
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from embeddings.domain import Keys
 from embeddings.errors import IndexUnsound
 from embeddings.files import UNFINISHED, replace_file, sha256_of, storage_errors, sync_file, sync_folder, write_synced
 from embeddings.ports import VectorIndexes, WordIndexes
-from embeddings.views import IndexedPassages, Segment, count_words
+from embeddings.views import PassageStream, Segment, count_words, segment_of
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -53,7 +55,7 @@ class Checkpoints:
     vectors: VectorIndexes
     words: WordIndexes
 
-    def write(self, passages: IndexedPassages, seq: int) -> Generation:
+    def write(self, passages: PassageStream, seq: int) -> Generation:
         """Raises DiskFull, StoreReadOnly; then the generations before are untouched."""
         name = f"{seq:012d}-{secrets.token_hex(4)}"
         unfinished = self.folder / (name + UNFINISHED)
@@ -69,18 +71,19 @@ class Checkpoints:
         self.remove_older(keep=KEPT)
         return self.load(name)
 
-    def _fill(self, place: Path, passages: IndexedPassages, seq: int) -> None:
+    def _fill(self, place: Path, passages: PassageStream, seq: int) -> None:
         place.mkdir(mode=0o700)
         write_synced(place / KEYS, np.stack([passages.passage_keys, passages.indexing_keys]).astype("<i8").tobytes())
-        self.vectors.build(passages.vectors).save(place)
-        self.words.build(place, passages.words, passages.indexing_keys)
+        self.vectors.build(passages.vectors, rows=len(passages), dimension=self.dimension).save(place)
+        counted = _Counted(passages.words)
+        self.words.build(place, counted, passages.indexing_keys)
         manifest = {
             "format": FORMAT,
             "seq": seq,
             "rows": len(passages),
-            "words": count_words(passages.words),
+            "words": counted.words,
             "dimension": self.dimension,
-            "kind": self.vectors.kind,
+            "kind": self.vectors.kind(len(passages)),
             "fingerprint": self.fingerprint,
             "passages": keys_digest(passages.passage_keys),
             "files": {str(path.relative_to(place)): _sealed(path) for path in _contents(place)},
@@ -104,23 +107,19 @@ class Checkpoints:
             manifest = json.loads((place / MANIFEST).read_bytes())
             self._check(place, manifest)
             keys = np.fromfile(place / KEYS, "<i8").astype(np.int64).reshape(2, manifest["rows"])
-            segment = Segment(
-                passage_keys=keys[0],
-                indexing_keys=keys[1],
-                vectors=self.vectors.load(place, rows=manifest["rows"], dimension=self.dimension),
-                words=self.words.load(place, rows=manifest["rows"]),
-            )
+            vectors = self.vectors.load(place, rows=manifest["rows"], dimension=self.dimension)
+            segment = segment_of(keys[0], keys[1], vectors, self.words.load(place, rows=manifest["rows"]))
             if keys_digest(keys[0]) != manifest["passages"]:
                 raise IndexUnsound("the keys are not those of the manifest")
             return Generation(seq=manifest["seq"], segment=segment, words=manifest["words"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise IndexUnsound(f"the index generation cannot be read: {type(error).__name__}") from error
 
-    def _check(self, place: Path, manifest: dict[str, object]) -> None:
+    def _check(self, place: Path, manifest: dict[str, Any]) -> None:
         expected = {
             "format": FORMAT,
             "dimension": self.dimension,
-            "kind": self.vectors.kind,
+            "kind": self.vectors.kind(manifest["rows"]),
             "fingerprint": self.fingerprint,
         }
         if {name: manifest[name] for name in expected} != expected:
@@ -137,6 +136,19 @@ class Checkpoints:
         with storage_errors():
             for name in self.names()[keep:]:
                 shutil.rmtree(self.folder / name)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """Counts the words of the lists that are taken from it."""
+
+    lists: Iterable[str]
+    words: int = field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[str]:
+        for one in self.lists:
+            self.words += count_words([one])
+            yield one
 
 
 def _contents(place: Path) -> list[Path]:

@@ -179,7 +179,7 @@ class Collection:
                 passages=view.passages,
                 seq=view.seq,
                 encoder=self._parts.encoder.name,
-                index_kind=self._parts.vectors.kind,
+                index_kind=self._parts.vectors.kind(0 if view.base is None else len(view.base)),
                 index_vectors=view.passages,
                 created_at=records.moment(records.meta(connection, "created_at")),
             )
@@ -384,13 +384,18 @@ class Collection:
 
     def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
         """In the store's log, the index generations and the originals, in this order."""
-        self.database.truncate_log()
+        with self.live.between_generations():
+            self.database.truncate_log()
         self.live.forget_the_past()
+        self.forget(unnamed)
+        with self._committing, self.database.writing() as connection:
+            records.set_meta(connection, ERASING, 0)
+
+    def forget(self, shas: Iterable[bytes]) -> None:
+        """Remove the originals that neither a version nor an unfinished job needs."""
         with self._committing:
-            for sha in unnamed:
+            for sha in shas:
                 self.originals.remove(sha, unless=partial(self._is_named, sha))
-            with self.database.writing() as connection:
-                records.set_meta(connection, ERASING, 0)
 
     def _is_named(self, sha: bytes) -> bool:
         with self.database.reading() as connection:

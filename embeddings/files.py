@@ -69,6 +69,30 @@ def write_synced(path: Path, content: bytes | memoryview) -> None:
     _write_all_synced({path: content})
 
 
+@contextmanager
+def writing_synced(path: Path) -> Iterator[Callable[[bytes], int]]:
+    """Like `write_synced`, piece by piece; what is given takes a piece and returns its size.
+
+    A library between may say of a failed write what it likes: it is raised here as the disk told it.
+    """
+    failures: list[BaseException] = []
+
+    def write(piece: bytes) -> int:
+        try:
+            return _write_whole(descriptor, piece)
+        except OSError as failure:
+            failures.append(failure)
+            raise
+
+    try:
+        with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) as descriptor:
+            yield write
+            os.fsync(descriptor)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        raise (failures or [error])[0] from None
+
+
 def _write_all_synced(contents: Mapping[Path, bytes | memoryview]) -> None:
     """Every file stays open until it is synced: a sync tells of failures only those who had the file open."""
     with ExitStack() as opened:
@@ -83,10 +107,15 @@ def _write_all_synced(contents: Mapping[Path, bytes | memoryview]) -> None:
 @contextmanager
 def _written(path: Path, content: bytes | memoryview) -> Iterator[int]:
     with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) as descriptor:
-        remaining = memoryview(content)
-        while remaining:
-            remaining = remaining[os.write(descriptor, remaining) :]
+        _write_whole(descriptor, content)
         yield descriptor
+
+
+def _write_whole(descriptor: int, content: bytes | memoryview) -> int:
+    remaining = memoryview(content)
+    while remaining:
+        remaining = remaining[os.write(descriptor, remaining) :]
+    return len(content)
 
 
 def replace_file(path: Path, content: bytes) -> None:

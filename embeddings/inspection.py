@@ -15,7 +15,11 @@ from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
+from embeddings.recall import recall
 from embeddings.registry import open_registry, rebuild_registry, registered, require_store
+
+LEAST_RECALL = 0.95
+"""Of the ten nearest passages: where an index finds fewer, its search is not what is promised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +153,14 @@ def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair:
                 generation.segment.passage_keys
             ):
                 raise IndexUnsound("it holds other passages than the store")
+            stored = passages.live(connection, dimension=parts.encoder.dimension)
+            found = recall(generation.segment, stored)
     except IndexUnsound as doubt:
         if repair:
             shutil.rmtree(folder)
         return Finding(name=name, ok=False, detail=str(doubt), repaired=repair)
-    return Finding(name=name, ok=True, detail=f"{len(generation.segment)} passages at seq {generation.seq}")
+    except StoreCorrupt as damage:
+        return Finding(name=name, ok=True, detail=f"not compared with the vectors of the store: {damage}")
+    rows = len(generation.segment)
+    detail = f"{rows} passages at seq {generation.seq}, {parts.vectors.kind(rows)}, recall@10 {100 * found:.1f} %"
+    return Finding(name=name, ok=found >= LEAST_RECALL, detail=detail)

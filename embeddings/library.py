@@ -92,8 +92,26 @@ class Library:
             require_store(self._place(folder))
             self._collections[name] = Collection(name, self._place(folder), self._parts, self)
         except StoreCorrupt as error:
-            logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
-            self._quarantined[name] = str(error)
+            self._quarantine(name, error)
+            return
+        if not self._collections[name].database.is_checked:
+            self._maintenance.submit(self._check, self._collections[name])
+
+    def _quarantine(self, name: str, error: StoreCorrupt) -> None:
+        logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
+        self._quarantined[name] = str(error)
+
+    def _check(self, collection: Collection) -> None:
+        """What was too large to be checked before it was opened."""
+        try:
+            collection.database.check(self._closing.is_set)
+        except StoreCorrupt as error:
+            with self._lock:
+                if self._collections.get(collection.name) is collection:
+                    del self._collections[collection.name]
+                    self._quarantine(collection.name, error)
+        except LoccitError as error:
+            logger.error("collection not checked", extra={"collection": collection.name, "reason": str(error)})
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""

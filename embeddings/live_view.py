@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.errors import DiskFull, IndexUnsound, SequenceNotReached, StoreReadOnly
+from embeddings.recall import recall
 from embeddings.views import View, base_view, empty_view
 
 logger = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ class Patience:
 
 WHILE_WRITING = Patience(rows=5_000, tail_share=0.05, removed_share=0.2)
 AT_REST = Patience(rows=500, tail_share=0.01, removed_share=0.05)
-IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.0, removed_share=0.0)
+IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.01, removed_share=0.05)
 
 
 class LiveView:
@@ -74,9 +77,25 @@ class LiveView:
     def checkpoint(self) -> None:
         """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail."""
         with self._writing_generation:
-            base = self._rebuilt()
+            view = self._rebuilt()
+            with self._database.reading() as connection:
+                view = self._caught_up(connection, view)
+            # What was written while that went on is little: writers wait for no more than this.
             with self._publishing, self._database.reading() as connection:
-                self._publish(self._caught_up(connection, base))
+                self._publish(self._caught_up(connection, view))
+
+    def recall(self) -> float:
+        """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
+        base = self._view.base
+        with self._database.reading() as connection:
+            stored = passages.live(connection, dimension=self._checkpoints.dimension)
+            return 1.0 if base is None else recall(base, stored)
+
+    @contextmanager
+    def between_generations(self) -> Iterator[None]:
+        """While the block runs, nobody reads the store for as long as it takes to write a generation."""
+        with self._writing_generation:
+            yield
 
     def forget_the_past(self) -> None:
         """Leave no generation but one of what the store holds now; none at all where that cannot be written."""
@@ -111,13 +130,13 @@ class LiveView:
 
     def _rebuilt(self) -> View:
         with self._database.reading() as connection:
-            seq = records.seq(connection)
-            live = passages.indexed(connection, None, dimension=self._checkpoints.dimension)
-        try:
-            generation = self._checkpoints.write(live, seq)
-        except (DiskFull, StoreReadOnly, IndexUnsound) as error:
-            logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
-            return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
+            seq, dimension = records.seq(connection), self._checkpoints.dimension
+            try:
+                generation = self._checkpoints.write(passages.live(connection, dimension=dimension), seq)
+            except (DiskFull, StoreReadOnly, IndexUnsound) as error:
+                logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
+                live = passages.indexed(connection, None, dimension=dimension)
+                return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
         return base_view(seq, generation.segment, generation.words)
 
     def _caught_up(self, connection: Connection, view: View) -> View:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -66,9 +66,9 @@ class VectorIndex(Protocol):
     """An immutable set of unit vectors, known by their row. Safe to search from many threads."""
 
     def search(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
-        """The k most similar rows, best first, and their similarities.
+        """The k most similar rows, best first, and their similarities; of an approximate index, nearly all of these.
 
-        `question` has shape (dimension,); fewer than k come back where fewer are allowed.
+        `question` has shape (dimension,); fewer than k come back only where fewer are allowed.
         """
         ...
 
@@ -78,12 +78,15 @@ class VectorIndex(Protocol):
 
 
 class VectorIndexes(Protocol):
-    """Makes vector indexes of one kind."""
+    """Makes vector indexes, of the same kind wherever there are as many rows."""
 
-    @property
-    def kind(self) -> str: ...
+    def kind(self, rows: int) -> str:
+        """For people, as shown by the API, and for the manifest of what is on disk."""
+        ...
 
-    def build(self, vectors: Vectors) -> VectorIndex: ...
+    def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> VectorIndex:
+        """Of so many rows in all; the batches may be gone through more than once, and are the same each time."""
+        ...
 
     def load(self, folder: Path, *, rows: int, dimension: int) -> VectorIndex:
         """Raises IndexUnsound where the files don't hold what they should."""
@@ -105,6 +108,6 @@ class WordIndex(Protocol):
 class WordIndexes(Protocol):
     """Makes word indexes of one kind; `words` are analysed and joined by single spaces."""
 
-    def build(self, folder: Path, words: Sequence[str], indexing_keys: Keys) -> WordIndex: ...
+    def build(self, folder: Path, words: Iterable[str], indexing_keys: Keys) -> WordIndex: ...
 
     def load(self, folder: Path, *, rows: int) -> WordIndex: ...

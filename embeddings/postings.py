@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from embeddings.domain import RowNumbers, Rows
 
+_NO_ROWS = np.empty(0, np.int64)
+
 
 class MemoryWordIndex:
     """Posting lists in a dictionary."""
@@ -21,6 +23,16 @@ class MemoryWordIndex:
                 postings.setdefault(word, []).append(row)
         self._postings = {word: np.array(rows, np.int64) for word, rows in postings.items()}
         self._rows = len(words)
+
+    def followed_by(self, other: MemoryWordIndex) -> MemoryWordIndex:
+        """The rows of both, those of the other behind; quicker by far than reading all words again."""
+        joined = MemoryWordIndex([])
+        joined._rows = self._rows + other._rows
+        joined._postings = self._postings | {
+            word: np.concatenate([self._postings.get(word, _NO_ROWS), rows + self._rows])
+            for word, rows in other._postings.items()
+        }
+        return joined
 
     def candidates(self, words: Sequence[str], k: int, allowed: Rows | None) -> RowNumbers:
         """Ranked by the summed rarity of the words that a row holds; of equal ones the lower row comes first."""

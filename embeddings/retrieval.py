@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 
 import numpy as np
 
-from embeddings import bm25, fusion
+from embeddings import bm25, crowding, fusion
 from embeddings.corpus import passages as stored
 from embeddings.corpus.conditions import Condition, condition
 from embeddings.corpus.database import Connection, Database
@@ -92,9 +93,10 @@ class _Search:
         self._vector = vector
         self._words = list(dict.fromkeys(content_words(query.question)))
         self._condition: Condition = condition(query.filter)
-        self._allowed: Keys | None = None
+        allowed: Keys | None = None
         if query.filter is not None:
-            self._allowed = stored.allowed_indexings(connection, view.seq, self._condition)
+            allowed = stored.allowed_indexings(connection, view.seq, self._condition)
+        self._rows = [segment.rows(allowed) for segment in view.segments]
 
     def run(self) -> _Found:
         depth = max(DEPTH, self._query.top_k)
@@ -111,7 +113,8 @@ class _Search:
         )
 
     def _count_allowed(self) -> int:
-        return self._view.passages if self._allowed is None else stored.count_passages(self._connection, self._allowed)
+        pairs = zip(self._view.segments, self._rows, strict=True)
+        return sum(len(segment) if rows is None else int(np.count_nonzero(rows.mask)) for segment, rows in pairs)
 
     def _candidates(self, depth: int) -> Candidates:
         similarity, are_all = self._gather(depth)
@@ -129,9 +132,8 @@ class _Search:
         by_words: list[int] = []
         are_all = True
         segments = self._view.segments
-        allowed = [segment.rows(self._allowed) for segment in segments]
-        proposed = self._view.word_candidates(self._words, depth, allowed)
-        for segment, rows, worded in zip(segments, allowed, proposed, strict=True):
+        proposed = self._view.word_candidates(self._words, depth, self._rows)
+        for segment, rows, worded in zip(segments, self._rows, proposed, strict=True):
             near, _ = segment.vectors.search(self._vector, depth, rows)
             are_all = are_all and len(near) < depth
             found = np.union1d(near, worded)
@@ -145,15 +147,23 @@ class _Search:
         return {key: similarity[key] for key in (*best, *by_words)}, are_all and len(best) == len(nearest)
 
     def _chosen(self, candidates: Candidates) -> list[int]:
-        """The first `top_k` by fused score, each text once, at most `max_per_document` of a document."""
+        """The first `top_k`, each text once, at most `max_per_document` of a document, repetitions last."""
+        order = crowding.weighted(candidates.fused, candidates.stored, self._words)
+        ranked = sorted(order, key=lambda key: (-order[key], key))
+        listing = crowding.Listing(self._words)
         chosen: list[int] = []
+        repeating: list[int] = []
         texts: set[bytes] = set()
         of_document: Counter[int] = Counter()
         cap = self._query.max_per_document or self._query.top_k
-        for key in sorted(candidates.fused, key=lambda key: (-candidates.fused[key], key)):
+        for key, may_repeat in chain(zip(ranked, repeat(False)), zip(repeating, repeat(True))):
             candidate = candidates.stored[key]
             if candidate.text_sha in texts or of_document[candidate.document_key] == cap:
                 continue
+            if not may_repeat and listing.holds_nearly(candidate):
+                repeating.append(key)
+                continue
+            listing.add(candidate)
             texts.add(candidate.text_sha)
             of_document[candidate.document_key] += 1
             chosen.append(key)
@@ -180,16 +190,19 @@ class _Search:
     def _explain(self, candidates: Candidates, chosen: list[int]) -> Mapping[str, object]:
         similarity, words = fusion.ranks(candidates.similarity), fusion.ranks(candidates.bm25)
         statistics = self._view.statistics(self._words)
+        listed_by = crowding.weighted(candidates.fused, candidates.stored, self._words)
         return {
             "words": {word: round(statistics.idf(word), 4) for word in self._words},
             "passages": {"live": self._view.passages, "allowed": self._count_allowed()},
             "candidates": len(candidates.fused),
             "fusion": fusion.DESCRIPTION,
+            "crowding": crowding.DESCRIPTION,
             "ranked": [
                 {
                     "similarity": {"rank": similarity[key], "score": round(candidates.similarity[key], 6)},
                     "bm25": {"rank": words[key], "score": round(candidates.bm25[key], 6)},
                     "fused": round(candidates.fused[key], 6),
+                    "listed_by": round(listed_by[key], 6),
                 }
                 for key in chosen
             ],

@@ -7,7 +7,7 @@ view that shares all it can with the old one; readers hold the view that they be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,42 +33,70 @@ class IndexedPassages:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Segment:
-    """Two indexes over the same rows, and which of the rows are still live."""
+class PassageStream:
+    """Passages as an index takes them, too many to hold: words and vectors are read anew whenever they are iterated."""
 
     passage_keys: Keys
     indexing_keys: Keys
-    """Ascending, so that the rows of an indexing lie side by side."""
-    vectors: VectorIndex
-    words: WordIndex
-    live: NDArray[np.bool_] | None = None
-    """None: all of them."""
-    removed: frozenset[int] = frozenset()
+    words: Iterable[str]
+    vectors: Iterable[Vectors]
+    """In batches."""
 
     def __len__(self) -> int:
         return len(self.passage_keys)
 
-    def without(self, indexing_key: int) -> Segment:
-        first, last = np.searchsorted(self.indexing_keys, [indexing_key, indexing_key + 1])
-        if first == last or indexing_key in self.removed:
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Segment:
+    """Two indexes over the same rows, and which of the rows are still live."""
+
+    passage_keys: Keys
+    indexings: Keys
+    """Each once, ascending; its rows lie side by side."""
+    rows_of_indexings: NDArray[np.int64]
+    """How many each has."""
+    vectors: VectorIndex
+    words: WordIndex
+    removed: Keys
+    """Indexings that are no longer live, ascending."""
+    live: Rows | None
+    """None: all rows."""
+
+    def __len__(self) -> int:
+        return len(self.passage_keys)
+
+    def without(self, indexing_keys: Keys) -> Segment:
+        gone = np.intersect1d(indexing_keys, self.indexings)
+        if not len(np.setdiff1d(gone, self.removed, assume_unique=True)):
             return self
-        live = np.ones(len(self), np.bool_) if self.live is None else self.live.copy()
-        live[first:last] = False
-        return replace(self, live=live, removed=self.removed | {indexing_key})
+        removed = np.union1d(self.removed, gone)
+        return replace(self, removed=removed, live=self._rows(~np.isin(self.indexings, removed)))
 
     def rows(self, allowed: Keys | None) -> Rows | None:
-        """The live rows whose indexing is among the allowed ones (ascending); None means all rows."""
+        """The live rows whose indexing is among the allowed ones; None means all rows."""
         if allowed is None:
-            if self.live is None:
-                return None
-            return Rows(mask=self.live, indexing_keys=np.array(sorted(self.removed), np.int64), is_inclusive=False)
-        mask = np.isin(self.indexing_keys, allowed)
-        if self.live is not None:
-            mask &= self.live
-        inside, everyone = np.unique(self.indexing_keys[mask]), np.unique(self.indexing_keys)
-        if 2 * len(inside) <= len(everyone):
-            return Rows(mask=mask, indexing_keys=inside, is_inclusive=True)
-        return Rows(mask=mask, indexing_keys=np.setdiff1d(everyone, inside), is_inclusive=False)
+            return self.live
+        return self._rows(np.isin(self.indexings, allowed) & ~np.isin(self.indexings, self.removed))
+
+    def _rows(self, are_in: NDArray[np.bool_]) -> Rows:
+        mask = np.repeat(are_in, self.rows_of_indexings)
+        is_inclusive = bool(2 * np.count_nonzero(are_in) <= len(are_in))
+        named = self.indexings[are_in if is_inclusive else ~are_in]
+        return Rows(mask=mask, indexing_keys=named, is_inclusive=is_inclusive)
+
+
+def segment_of(passage_keys: Keys, indexing_keys: Keys, vectors: VectorIndex, words: WordIndex) -> Segment:
+    """All rows live; `indexing_keys`, one a row, must ascend."""
+    indexings, rows_of_indexings = np.unique(indexing_keys, return_counts=True)
+    return Segment(
+        passage_keys=passage_keys,
+        indexings=indexings,
+        rows_of_indexings=rows_of_indexings,
+        vectors=vectors,
+        words=words,
+        removed=np.empty(0, np.int64),
+        live=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -136,22 +164,18 @@ class View:
         return replace(
             self,
             passages=self.passages + len(added),
-            words=self.words + sum(map(_length, added.words)),
-            tail=_joined((*self.tail, _tail_segment(added, indexes)), indexes),
+            words=self.words + count_words(added.words),
+            tail=_joined((*self.tail, _tail_segment(added, MemoryWordIndex(added.words), indexes)), indexes),
         )
 
     def _without(self, removed: IndexedPassages) -> View:
-        keys = np.unique(removed.indexing_keys).tolist()
-        base, tail = self.base, self.tail
-        for key in keys:
-            base = None if base is None else base.without(key)
-            tail = tuple(replace(one, segment=one.segment.without(key)) for one in tail)
+        keys = np.unique(removed.indexing_keys)
         return replace(
             self,
             passages=self.passages - len(removed),
-            words=self.words - sum(map(_length, removed.words)),
-            base=base,
-            tail=tail,
+            words=self.words - count_words(removed.words),
+            base=None if self.base is None else self.base.without(keys),
+            tail=tuple(replace(one, segment=one.segment.without(keys)) for one in self.tail),
             removed_words=_joined_counters((*self.removed_words, _frequencies(removed.words))),
         )
 
@@ -165,12 +189,8 @@ def empty_view(seq: int) -> View:
     return View(seq=seq, passages=0, words=0, base=None, tail=(), removed_words=())
 
 
-def _length(words: str) -> int:
-    return words.count(" ") + 1 if words else 0
-
-
-def count_words(words: Sequence[str]) -> int:
-    return sum(map(_length, words))
+def count_words(lists: Iterable[str]) -> int:
+    return sum(words.count(" ") + 1 for words in lists if words)
 
 
 def _frequencies(words: Sequence[str]) -> Counter[str]:
@@ -180,14 +200,9 @@ def _frequencies(words: Sequence[str]) -> Counter[str]:
     return counter
 
 
-def _tail_segment(source: IndexedPassages, indexes: VectorIndexes) -> TailSegment:
-    words = MemoryWordIndex(source.words)
-    segment = Segment(
-        passage_keys=source.passage_keys,
-        indexing_keys=source.indexing_keys,
-        vectors=indexes.build(source.vectors),
-        words=words,
-    )
+def _tail_segment(source: IndexedPassages, words: MemoryWordIndex, indexes: VectorIndexes) -> TailSegment:
+    vectors = indexes.build([source.vectors], rows=len(source), dimension=source.vectors.shape[1])
+    segment = segment_of(source.passage_keys, source.indexing_keys, vectors, words)
     return TailSegment(segment=segment, words=words, source=source)
 
 
@@ -195,24 +210,26 @@ def _joined(tail: tuple[TailSegment, ...], indexes: VectorIndexes) -> tuple[Tail
     """Join the newest segments while the older is not four times as large, so that there are never many."""
     while len(tail) > 1 and len(tail[-2].source) < 4 * len(tail[-1].source):
         older, newer = tail[-2], tail[-1]
-        joined = _tail_segment(_concatenated(older.source, newer.source), indexes)
-        segment = joined.segment
-        for key in older.segment.removed | newer.segment.removed:
-            segment = segment.without(key)
-        tail = (*tail[:-2], replace(joined, segment=segment))
+        joined = _tail_segment(*_concatenated(older, newer), indexes)
+        removed = np.union1d(older.segment.removed, newer.segment.removed)
+        tail = (*tail[:-2], replace(joined, segment=joined.segment.without(removed)))
     return tail
 
 
-def _concatenated(older: IndexedPassages, newer: IndexedPassages) -> IndexedPassages:
-    indexing_keys = np.concatenate([older.indexing_keys, newer.indexing_keys])
+def _concatenated(older: TailSegment, newer: TailSegment) -> tuple[IndexedPassages, MemoryWordIndex]:
+    sources = older.source, newer.source
+    indexing_keys = np.concatenate([one.indexing_keys for one in sources])
     order = np.argsort(indexing_keys, kind="stable")
-    words = [*older.words, *newer.words]
-    return IndexedPassages(
-        passage_keys=np.concatenate([older.passage_keys, newer.passage_keys])[order],
+    words = [*older.source.words, *newer.source.words]
+    source = IndexedPassages(
+        passage_keys=np.concatenate([one.passage_keys for one in sources])[order],
         indexing_keys=indexing_keys[order],
         words=[words[row] for row in order.tolist()],
-        vectors=np.concatenate([older.vectors, newer.vectors])[order],
+        vectors=np.concatenate([one.vectors for one in sources])[order],
     )
+    if (np.diff(order) > 0).all():
+        return source, older.words.followed_by(newer.words)
+    return source, MemoryWordIndex(source.words)
 
 
 def _joined_counters(counters: tuple[Counter[str], ...]) -> tuple[Counter[str], ...]:

@@ -91,7 +91,9 @@ EXAMPLES = [
     Example(
         title="Search",
         about="Passages, best first, with the scores of every stage. A repeated passage comes once and names its other"
-        " places in `also_at`; `explain: true` adds the whole trace.",
+        " places in `also_at`. What another document says in almost the same words comes after everything else, and"
+        " menus, notices and footers after what their document says itself, so `scores.fused` need not fall from rank"
+        " to rank; `explain: true` adds the whole trace.",
         method="POST",
         path="/v1/search",
         body={"question": "innovation coupons", "top_k": 1, "max_per_document": 1},

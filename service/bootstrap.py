@@ -10,7 +10,7 @@ from embeddings.collection import Parts
 from embeddings.corpus.database import reading_file
 from embeddings.encoders.compiled import DEFAULT_MODEL, MANIFEST, CompiledEncoder
 from embeddings.errors import ModelUnavailable
-from embeddings.indexes.faiss import FlatIndexes
+from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
 from embeddings.indexes.tantivy import TantivyIndexes
 from embeddings.ingestion import Ingestion
 from embeddings.inspection import Finding, inspect
@@ -32,6 +32,8 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 BUNDLED = "bundled"
+MOST_EXACT = 120_000
+"""Passages that are searched exactly, in some 5 ms: see `docs/decisions/0013-approximate-search.md`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ def parts(encoder: Encoder, tesseract: Tesseract | None = None) -> Parts:
     return Parts(
         encoder=encoder,
         ingestion=Ingestion(all_formats(tesseract), encoder.tokenizer),
-        vectors=FlatIndexes(),
+        vectors=IndexesBySize(few=FlatIndexes(), many=InvertedIndexes(), most_of_few=MOST_EXACT),
         words=TantivyIndexes(),
     )
 

@@ -181,8 +181,22 @@ class Jobs:
             stored.start_job(connection, job_id)
         with holder.database.reading() as connection:
             job = stored.find_job(connection, job_id)
-        if job is None or job.state != "running":
+        if job is None:
             return
+        try:
+            if job.state == "running":
+                self._do(holder, job)
+        finally:
+            with holder.database.reading() as connection:
+                done = stored.find_job(connection, job_id)
+            items = () if done is None else done.items
+            holder.forget({item.source_sha for item in items if item.state in ("failed", "cancelled")})
+        with holder.database.writing() as connection:
+            state = "failed" if any(item.state == "failed" for item in items) else "succeeded"
+            stored.finish_job(connection, job_id, state)
+
+    def _do(self, holder: Collection, job: stored.StoredJob) -> None:
+        job_id = job.job_id
         prepare = partial(self._prepare, holder, job_id)
         with closing(ahead(prepare, _groups(holder, job), threads=PREPARED_AHEAD)) as prepared:
             for group, encoded in prepared:
@@ -192,10 +206,6 @@ class Jobs:
                     raise
                 except Exception:
                     self._do_one_by_one(holder, job_id, group)
-        with holder.database.writing() as connection:
-            finished = stored.find_job(connection, job_id)
-            failed = finished is not None and any(item.state == "failed" for item in finished.items)
-            stored.finish_job(connection, job_id, "failed" if failed else "succeeded")
 
     def _prepare(self, holder: Collection, job_id: str, group: _Group) -> Encoded:
         def note_progress(done: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -30,6 +31,9 @@ def serve(settings: Settings) -> None:
             # uvicorn obeys these and then sends itself the same again; the engine has still to be closed by then.
             signal.signal(stop, signal.SIG_IGN)
         app = create_app(settings, engine=engine)
+        # What is here by now stays: looking through it for garbage would hold all threads up for some 50 ms.
+        gc.collect()
+        gc.freeze()
         _Server(configuration(settings, app), app, settings=settings).run(sockets=[listening])
 
 

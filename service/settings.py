@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
     waiting_reads: int = Field(default=64, ge=1)
     waiting_writes: int = Field(default=32, ge=1)
+    longest_wait_seconds: float = Field(default=5.0, gt=0)
     max_question_bytes: int = Field(default=65_536, ge=1_024)
     max_document_bytes: int = Field(default=50_000_000, ge=1_024)
     free_disk_floor_bytes: int = Field(default=500_000_000, ge=0)

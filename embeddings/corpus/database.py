@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,10 @@ import apsw
 from embeddings.errors import Busy, DiskFull, StoreCorrupt, StoreReadOnly, StoreTooNew
 
 BUSY_TIMEOUT_MS = 5_000
+CHECKED_AT_ONCE_BYTES = 500_000_000
+"""Looking at every page of a larger file takes longer than a start should: that is left to `check`."""
+CHECK_STEPS = 100_000
+"""Of SQLite's machine, between two looks at whether to go on."""
 COPIED_PAGES = 2_048
 """Of a backup, between two reports of progress: 8 MiB."""
 
@@ -62,8 +66,9 @@ class Database:
             self._writer.pragma("synchronous", "full")
             self._writer.pragma("secure_delete", True)
             self._writer.pragma("foreign_keys", True)
-            if existed and self._writer.pragma("quick_check") != "ok":
-                raise StoreCorrupt("The store of this collection is damaged. Restore it from a backup.")
+            self.is_checked = not existed or path.stat().st_size <= CHECKED_AT_ONCE_BYTES
+            if existed and self.is_checked:
+                _require_sound(self._writer)
             self._migrate(schema)
 
     @staticmethod
@@ -133,6 +138,12 @@ class Database:
         connection.pragma("query_only", True)
         return connection
 
+    def check(self, is_cancelled: Callable[[], bool]) -> None:
+        """Look at every page, while others read and write. Raises StoreCorrupt."""
+        with _store_errors(), closing(self._open_reader()) as connection, suppress(apsw.InterruptError):
+            connection.set_progress_handler(is_cancelled, CHECK_STEPS)
+            _require_sound(connection)
+
     def truncate_log(self) -> None:
         """Move the write-ahead log into the database, so that erased text is in neither. Raises Busy."""
         with self._lock, _store_errors():
@@ -150,6 +161,11 @@ class Database:
             self._idle.get_nowait().close()
         with self._lock:
             self._writer.close()
+
+
+def _require_sound(connection: apsw.Connection) -> None:
+    if connection.pragma("quick_check") != "ok":
+        raise StoreCorrupt("The store of this collection is damaged. Restore it from a backup.")
 
 
 @contextmanager

@@ -100,7 +100,7 @@ def finish_item(
 ) -> None:
     state = "succeeded" if problem is None else "failed"
     connection.execute(
-        "UPDATE job_items SET state = ?, version = ?, problem = ? WHERE job_id = ? AND position = ?",
+        "UPDATE job_items SET state = ?, version = ?, problem = ?, source = '{}' WHERE job_id = ? AND position = ?",
         (state, version, problem, job_id, position),
     )
 
@@ -112,7 +112,9 @@ def finish_job(connection: Connection, job_id: str, state: str) -> None:
         (state, now_microseconds(), job_id),
     )
     if connection.changes() and state == "cancelled":
-        connection.execute("UPDATE job_items SET state = 'cancelled' WHERE job_id = ? AND state = 'queued'", (job_id,))
+        connection.execute(
+            "UPDATE job_items SET state = 'cancelled', source = '{}' WHERE job_id = ? AND state = 'queued'", (job_id,)
+        )
     connection.execute(
         "DELETE FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') AND job_id NOT IN"
         " (SELECT job_id FROM jobs ORDER BY created_at DESC LIMIT ?)",

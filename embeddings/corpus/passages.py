@@ -10,18 +10,22 @@ import json
 import zlib
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from embeddings.corpus.conditions import Condition
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import PIECE, metadata_of
-from embeddings.domain import Keys, Passage, Place
+from embeddings.crowding import RECURRING_IN
+from embeddings.domain import Keys, Passage, Place, Vectors
 from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
-from embeddings.views import IndexedPassages
+from embeddings.views import IndexedPassages, PassageStream
+
+Item = TypeVar("Item")
 
 _OF_DOCUMENTS = "JOIN versions v USING (version_key) JOIN documents d USING (document_key)"
 _STORED = f"passages p JOIN indexings i USING (indexing_key) {_OF_DOCUMENTS}"
@@ -35,18 +39,27 @@ class Candidate:
     document_key: int
     text_sha: bytes
     words: str
+    recurs: bool
+    """The text stands in `RECURRING_IN` documents or more."""
+
+
+# Looks no further than it has to: the first condition, on the index alone, holds for few.
+_RECURS = f"""EXISTS (SELECT 1 FROM passages WHERE text_sha = p.text_sha LIMIT 1 OFFSET {RECURRING_IN - 1})
+    AND {RECURRING_IN} = (SELECT count(*) FROM (SELECT DISTINCT v.document_key FROM passages o
+        JOIN indexings i USING (indexing_key) JOIN versions v USING (version_key)
+        WHERE o.text_sha = p.text_sha AND {_VISIBLE} LIMIT {RECURRING_IN}))"""
 
 
 def candidates(connection: Connection, seq: int, passage_keys: Iterable[int]) -> dict[int, Candidate]:
     """The visible ones of the given passages, by key."""
     rows = connection.execute(
-        f"SELECT p.passage_key, v.document_key, p.text_sha, p.words FROM {_STORED}"
+        f"SELECT p.passage_key, v.document_key, p.text_sha, p.words, {_RECURS} FROM {_STORED}"
         f" WHERE p.passage_key IN (SELECT value FROM json_each(:keys)) AND {_VISIBLE}",
         {"seq": seq, "keys": json.dumps(list(passage_keys))},
     )
     return {
-        key: Candidate(passage_key=key, document_key=document_key, text_sha=text_sha, words=words)
-        for key, document_key, text_sha, words in rows
+        key: Candidate(passage_key=key, document_key=document_key, text_sha=text_sha, words=words, recurs=bool(recurs))
+        for key, document_key, text_sha, words, recurs in rows
     }
 
 
@@ -58,15 +71,6 @@ def allowed_indexings(connection: Connection, seq: int, condition: Condition) ->
         {**condition.bindings, "seq": seq},
     )
     return np.fromiter((row[0] for row in rows), np.int64)
-
-
-def count_passages(connection: Connection, indexing_keys: Keys) -> int:
-    return int(
-        connection.execute(
-            "SELECT count(*) FROM passages WHERE indexing_key IN (SELECT value FROM json_each(?))",
-            (json.dumps(indexing_keys.tolist()),),
-        ).get
-    )
 
 
 _TEXT = f"""substr((SELECT group_concat(text, '') FROM (SELECT t.text FROM texts t WHERE t.version_key = v.version_key
@@ -176,8 +180,46 @@ def indexed(
     )
 
 
-def _sound(vector: bytes, crc32: int, dimension: int) -> bytes:
-    if len(vector) != 4 * dimension or zlib.crc32(vector) != crc32:
+def live(connection: Connection, *, dimension: int) -> PassageStream:
+    """All live passages, for as long as the caller's snapshot lasts.
+
+    Iterating their vectors raises StoreCorrupt where one is missing or does not match its checksum.
+    """
+    keys = np.fromiter(connection.execute(f"SELECT i.indexing_key, p.passage_key {_LIVE}"), np.dtype((np.int64, 2)))
+    return PassageStream(
+        passage_keys=np.ascontiguousarray(keys[:, 1]),
+        indexing_keys=np.ascontiguousarray(keys[:, 0]),
+        words=_Repeatable(lambda: _words(connection)),
+        vectors=_Repeatable(lambda: _vectors(connection, dimension)),
+    )
+
+
+_LIVE = """FROM indexings i JOIN passages p USING (indexing_key) LEFT JOIN vectors t USING (content_sha)
+    WHERE i.removed_seq IS NULL ORDER BY i.indexing_key, p.passage_key"""
+BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeatable(Generic[Item]):
+    begin: Callable[[], Iterator[Item]]
+
+    def __iter__(self) -> Iterator[Item]:
+        return self.begin()
+
+
+def _words(connection: Connection) -> Iterator[str]:
+    return (words for (words,) in connection.execute(f"SELECT p.words {_LIVE}"))
+
+
+def _vectors(connection: Connection, dimension: int) -> Iterator[Vectors]:
+    rows = connection.execute(f"SELECT t.vector, t.crc32 {_LIVE}")
+    while batch := list(islice(rows, BATCH)):
+        content = b"".join([_sound(vector, crc32, dimension) for vector, crc32 in batch])
+        yield np.frombuffer(content, "<f4").astype(np.float32, copy=False).reshape(len(batch), dimension)
+
+
+def _sound(vector: bytes | None, crc32: int, dimension: int) -> bytes:
+    if vector is None or len(vector) != 4 * dimension or zlib.crc32(vector) != crc32:
         raise StoreCorrupt("A stored vector is damaged. Run `loccit doctor --repair`.")
     return vector
 
@@ -192,8 +234,9 @@ class Changes:
 
 
 def changes_since(connection: Connection, seq: int) -> Changes:
+    # The plus keeps SQLite from taking the index of `removed_seq`, and with it every live indexing into its hands.
     added = connection.execute(
-        "SELECT indexing_key FROM indexings WHERE created_seq > ? AND removed_seq IS NULL", (seq,)
+        "SELECT indexing_key FROM indexings WHERE created_seq > ? AND +removed_seq IS NULL", (seq,)
     )
     removed = connection.execute(
         "SELECT indexing_key FROM indexings WHERE created_seq <= :seq AND removed_seq > :seq", {"seq": seq}

@@ -194,11 +194,14 @@ def structure(connection: Connection, version_key: int) -> str:
     return str(connection.execute("SELECT structure FROM versions WHERE version_key = ?", (version_key,)).get)
 
 
-_NAMED_ORIGINALS = "SELECT source_sha FROM versions WHERE source_sha <> x'' UNION SELECT source_sha FROM job_items"
+_NAMED_ORIGINALS = (
+    "SELECT source_sha FROM versions WHERE source_sha <> x''"
+    " UNION SELECT source_sha FROM job_items WHERE state = 'queued'"
+)
 
 
 def named_originals(connection: Connection) -> list[bytes]:
-    """The SHA-256 of all originals that a version or a job needs."""
+    """The SHA-256 of all originals that a version or an unfinished job needs."""
     return [row[0] for row in connection.execute(_NAMED_ORIGINALS)]
 
 

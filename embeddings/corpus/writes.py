@@ -11,7 +11,7 @@ import numpy as np
 
 from embeddings.corpus.conditions import kind_of
 from embeddings.corpus.database import Connection
-from embeddings.corpus.records import PIECE, StoredVersion, find_version, meta, set_meta
+from embeddings.corpus.records import PIECE, StoredVersion, find_version, is_original_named, meta, set_meta
 from embeddings.domain import Metadata, Vectors
 from embeddings.ingestion import PreparedDocument, PreparedPassage, passage_id
 
@@ -223,9 +223,4 @@ def erase_document(connection: Connection, document_id: str) -> tuple[bytes, ...
         " structure_sha = x'', text_sha = x'', source_sha = x'' WHERE document_key = :document",
         bindings,
     )
-    still_needed = (
-        "SELECT 1 FROM versions WHERE source_sha = :sha UNION ALL SELECT 1 FROM job_items WHERE source_sha = :sha"
-    )
-    return tuple(
-        sha for sha in set(sources) if sha and connection.execute(still_needed, {"sha": sha}).fetchone() is None
-    )
+    return tuple(sha for sha in set(sources) if sha and not is_original_named(connection, sha))

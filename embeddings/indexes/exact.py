@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +36,11 @@ class ExactIndex:
 
 
 class ExactIndexes:
-    kind = "exact"
+    def kind(self, rows: int) -> str:
+        return "exact"
 
-    def build(self, vectors: Vectors) -> ExactIndex:
-        return ExactIndex(vectors.copy())
+    def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> ExactIndex:
+        return ExactIndex(np.concatenate([np.empty((0, dimension), np.float32), *batches]))
 
     def load(self, folder: Path, *, rows: int, dimension: int) -> ExactIndex:
         numbers = np.fromfile(folder / VECTORS, dtype="<f4")
@@ -64,7 +65,8 @@ class ExactWordIndex:
 
 
 class ExactWordIndexes:
-    def build(self, folder: Path, words: Sequence[str], indexing_keys: Keys) -> ExactWordIndex:
+    def build(self, folder: Path, words: Iterable[str], indexing_keys: Keys) -> ExactWordIndex:
+        words = list(words)
         write_synced(folder / WORDS, "\n".join(words).encode())
         return ExactWordIndex(words)
 

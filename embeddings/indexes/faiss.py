@@ -1,4 +1,4 @@
-"""Exact search over unit vectors with FAISS.
+"""Search over unit vectors with FAISS: exact, or approximate where exact search would be slow.
 
 FAISS is kept on a short leash: indexes are immutable (concurrent add and search crash it), files are written and
 checked by us (`write_index` neither syncs nor reports a failed close), shapes are checked here (FAISS only asserts, and
@@ -7,15 +7,19 @@ under `python -O` reads out of bounds).
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import faiss
 import numpy as np
+from numpy.typing import NDArray
 
 from embeddings.domain import RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
-from embeddings.files import write_synced
+from embeddings.files import writing_synced
+from embeddings.ports import VectorIndex, VectorIndexes
 
 FILE = "vectors.faiss"
 _LOADING = threading.Lock()
@@ -28,7 +32,7 @@ class FlatIndex:
     A search reads every row, so half the bytes are half the time; a similarity changes by some 0.0002 at most.
     """
 
-    def __init__(self, index: faiss.IndexScalarQuantizer) -> None:
+    def __init__(self, index: faiss.IndexScalarQuantizer | faiss.IndexIVFScalarQuantizer) -> None:
         self._index = index
 
     def search(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
@@ -37,7 +41,8 @@ class FlatIndex:
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         _stay_in_this_thread()
-        similarities, rows = self._index.search(question[None, :], k, params=self._parameters(allowed))
+        parameters = self._parameters(question, k, allowed)
+        similarities, rows = self._index.search(question[None, :], k, params=parameters)
         found = rows[0] >= 0
         rows, similarities = rows[0][found], similarities[0][found]
         order = np.lexsort((rows, -similarities))
@@ -53,44 +58,238 @@ class FlatIndex:
         return result
 
     def save(self, folder: Path) -> None:
-        write_synced(folder / FILE, faiss.serialize_index(self._index).data)
+        with writing_synced(folder / FILE) as write:
+            faiss.write_index(self._index, faiss.PyCallbackIOWriter(write))
 
     def _check(self, question: Vectors) -> None:
         if question.shape != (self._index.d,) or question.dtype != np.float32 or not np.isfinite(question).all():
             raise ValueError(f"a question must be {self._index.d} finite float32 numbers")
 
-    @staticmethod
-    def _parameters(allowed: Rows | None) -> faiss.SearchParameters | None:
-        if allowed is None:
-            return None
-        bits = np.packbits(allowed.mask, bitorder="little")
-        return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))
+    def _parameters(self, question: Vectors, k: int, allowed: Rows | None) -> faiss.SearchParameters | None:
+        return None if allowed is None else faiss.SearchParameters(sel=_selector(allowed))
 
 
 class FlatIndexes:
     """Makes flat indexes."""
 
-    kind = "faiss-flat-fp16"
+    def kind(self, rows: int) -> str:
+        return "faiss-flat-fp16"
 
-    def build(self, vectors: Vectors) -> FlatIndex:
-        if vectors.ndim != 2 or vectors.dtype != np.float32 or not np.isfinite(vectors).all():
-            raise ValueError("vectors must be a finite float32 matrix")
-        index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-        _stay_in_this_thread()
-        index.add(np.ascontiguousarray(vectors))
+    def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> FlatIndex:
+        index = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        for batch in _checked(batches):
+            index.add(batch)
         return FlatIndex(index)
 
     def load(self, folder: Path, *, rows: int, dimension: int) -> FlatIndex:
-        content = np.fromfile(folder / FILE, dtype=np.uint8)
-        with _LOADING:
-            faiss.set_deserialization_vector_byte_limit(max(1, len(content)))
-            try:
-                index = faiss.deserialize_index(content)
-            except RuntimeError as error:
-                raise IndexUnsound("the vector index cannot be read") from error
-        if not _is_expected(index) or (index.ntotal, index.d) != (rows, dimension):
+        index = _read(folder / FILE)
+        if not isinstance(index, faiss.IndexScalarQuantizer) or not _is_expected(index, rows, dimension):
             raise IndexUnsound("the vector index is of another kind or size")
         return FlatIndex(index)
+
+
+LISTS = 4
+"""For each square root of the number of rows; more are slower to make, fewer to search."""
+POINTS_PER_LIST = 32
+"""Rows that the centroid of a list is learned from."""
+ROUNDS = 10
+SEED = 1
+FITTED_ON = 400
+"""Rows whose neighbours tell how far a search has to look."""
+NEIGHBOURS = 10
+FITTED_RECALL = 0.997
+"""Of the neighbours of stored rows; questions look a little different, and lose a little more."""
+ROWS_PER_RESULT = 16
+"""Compared at least, for each row that is asked for."""
+
+
+MOST_ON_THE_WAY = 1.5
+"""Rows in the lists that are looked into for each that may come back; beyond, what a filter leaves lies elsewhere."""
+
+
+class InvertedIndex(FlatIndex):
+    """The rows in lists by their nearest centroid; a search looks into the lists nearest to the question.
+
+    The lists hold what a flat index holds, so every similarity is exact, and only rows of lists that are not looked
+    into can be missed. A search goes from list to list until it has seen `reach` rows that may come back; it looks
+    into all lists, and is exact, where a filter keeps out many of the rows on the way.
+    """
+
+    def __init__(self, index: faiss.IndexIVFScalarQuantizer) -> None:
+        super().__init__(index)
+        self._list_of_row = _list_of_each_row(index)
+        self._sizes = np.bincount(self._list_of_row, minlength=index.nlist)
+        self._reach = math.ceil(index.nprobe * index.ntotal / index.nlist)
+
+    def _parameters(self, question: Vectors, k: int, allowed: Rows | None) -> faiss.SearchParameters:
+        _, lists = self._index.quantizer.search(question[None, :], self._index.nlist)
+        seen = np.cumsum(self._allowed_sizes(allowed)[lists[0]])
+        wanted = max(self._reach, ROWS_PER_RESULT * k)
+        probes = min(int(np.searchsorted(seen, wanted)) + 1, self._index.nlist)
+        if allowed is None:
+            return faiss.SearchParametersIVF(nprobe=probes)
+        if self._sizes[lists[0, :probes]].sum() > MOST_ON_THE_WAY * seen[probes - 1]:
+            probes = self._index.nlist
+        return faiss.SearchParametersIVF(nprobe=probes, sel=_selector(allowed))
+
+    def _allowed_sizes(self, allowed: Rows | None) -> NDArray[np.int64]:
+        """Of each list the rows that may come back."""
+        if allowed is None:
+            return self._sizes
+        if 2 * np.count_nonzero(allowed.mask) > len(allowed.mask):
+            return self._sizes - self._counted(np.flatnonzero(~allowed.mask))
+        return self._counted(np.flatnonzero(allowed.mask))
+
+    def _counted(self, rows: RowNumbers) -> NDArray[np.int64]:
+        return np.bincount(self._list_of_row[rows], minlength=self._index.nlist)
+
+
+class InvertedIndexes:
+    """Makes inverted indexes, the same one of the same vectors: rows are drawn and centroids begun by a fixed seed."""
+
+    def kind(self, rows: int) -> str:
+        return "faiss-ivf-fp16"
+
+    def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> InvertedIndex:
+        lists = max(1, min(rows, round(LISTS * math.sqrt(rows))))
+        index = faiss.IndexIVFScalarQuantizer(
+            faiss.IndexFlatIP(dimension),
+            dimension,
+            lists,
+            faiss.ScalarQuantizer.QT_fp16,
+            faiss.METRIC_INNER_PRODUCT,
+            False,
+        )
+        _train(index, batches, rows)
+        _fill(index, batches)
+        index.make_direct_map()
+        index.nprobe = _fitted_probes(index)
+        return InvertedIndex(index)
+
+    def load(self, folder: Path, *, rows: int, dimension: int) -> InvertedIndex:
+        index = _read(folder / FILE)
+        if not isinstance(index, faiss.IndexIVFScalarQuantizer) or not _is_expected(index, rows, dimension):
+            raise IndexUnsound("the vector index is of another kind or size")
+        if not 0 < index.nprobe <= index.nlist or index.direct_map.array.size() != rows:
+            raise IndexUnsound("the lists of the vector index are incomplete")
+        return InvertedIndex(index)
+
+
+class IndexesBySize:
+    """Those for few rows up to a number of rows, those for many beyond."""
+
+    def __init__(self, *, few: VectorIndexes, many: VectorIndexes, most_of_few: int) -> None:
+        self._few = few
+        self._many = many
+        self._most_of_few = most_of_few
+
+    def _for(self, rows: int) -> VectorIndexes:
+        return self._few if rows <= self._most_of_few else self._many
+
+    def kind(self, rows: int) -> str:
+        return self._for(rows).kind(rows)
+
+    def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> VectorIndex:
+        return self._for(rows).build(batches, rows=rows, dimension=dimension)
+
+    def load(self, folder: Path, *, rows: int, dimension: int) -> VectorIndex:
+        return self._for(rows).load(folder, rows=rows, dimension=dimension)
+
+
+def _train(index: faiss.IndexIVFScalarQuantizer, batches: Iterable[Vectors], rows: int) -> None:
+    index.cp.seed, index.cp.niter, index.cp.spherical = SEED, ROUNDS, True
+    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, POINTS_PER_LIST
+    wanted = _drawn(rows, POINTS_PER_LIST * index.nlist)
+    _stay_in_this_thread()
+    if len(wanted):
+        index.train(np.concatenate(list(_chosen(batches, wanted))))
+    else:
+        index.quantizer.add(np.zeros((1, index.d), np.float32))
+        index.is_trained = True
+
+
+def _drawn(rows: int, most: int) -> RowNumbers:
+    if rows <= most:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(SEED).choice(rows, most, replace=False))
+
+
+def _chosen(batches: Iterable[Vectors], rows: RowNumbers) -> Iterator[Vectors]:
+    """The given rows, ascending, out of all batches together."""
+    first = 0
+    for batch in batches:
+        low, high = np.searchsorted(rows, [first, first + len(batch)])
+        yield np.ascontiguousarray(batch[rows[low:high] - first])
+        first += len(batch)
+
+
+def _fitted_probes(index: faiss.IndexIVFScalarQuantizer) -> int:
+    """How many lists of mean size a search must see to find nearly all that an exact one finds."""
+    drawn = _drawn(index.ntotal, FITTED_ON)
+    if not len(drawn):
+        return 1
+    _stay_in_this_thread()
+    questions = index.reconstruct_batch(drawn)
+    everywhere = faiss.SearchParametersIVF(nprobe=index.nlist)
+    _, nearest = index.search(questions, min(NEIGHBOURS, index.ntotal), params=everywhere)
+    _, order = index.quantizer.search(questions, index.nlist)
+    list_of_row = _list_of_each_row(index)
+    sizes = np.bincount(list_of_row, minlength=index.nlist)
+    seen = np.empty(order.shape, np.int64)
+    np.put_along_axis(seen, order, np.cumsum(sizes[order], axis=1), axis=1)
+    needed = np.take_along_axis(seen, list_of_row[nearest], axis=1)
+    reach = float(np.quantile(needed, FITTED_RECALL, method="higher"))
+    return int(min(index.nlist, math.ceil(reach * index.nlist / index.ntotal)))
+
+
+def _list_of_each_row(index: faiss.IndexIVFScalarQuantizer) -> NDArray[np.int64]:
+    bits_of_the_place_in_its_list = 32
+    places: NDArray[np.int64] = faiss.vector_to_array(index.direct_map.array)
+    return places >> bits_of_the_place_in_its_list
+
+
+def _fill(index: faiss.IndexIVFScalarQuantizer, batches: Iterable[Vectors]) -> None:
+    """Each list is made as long as it will be before it is filled: those that grow take half as much memory again."""
+    assigned = [index.quantizer.search(batch, 1)[1].ravel() for batch in _checked(batches)]
+    for number, size in enumerate(np.bincount(np.concatenate([_NO_ROWS, *assigned]), minlength=index.nlist).tolist()):
+        index.invlists.resize(number, size)
+        index.invlists.resize(number, 0)
+    for batch, lists in zip(_checked(batches), assigned, strict=True):
+        index.add_core(len(batch), faiss.swig_ptr(batch), None, faiss.swig_ptr(lists))
+
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+def _checked(batches: Iterable[Vectors]) -> Iterator[Vectors]:
+    for batch in batches:
+        if batch.ndim != 2 or batch.dtype != np.float32 or not np.isfinite(batch).all():
+            raise ValueError("vectors must be a finite float32 matrix")
+        _stay_in_this_thread()
+        yield np.ascontiguousarray(batch)
+
+
+def _read(path: Path) -> faiss.Index:
+    size = path.stat().st_size
+    with _LOADING:
+        faiss.set_deserialization_vector_byte_limit(max(1, size))
+        try:
+            return faiss.read_index(str(path))
+        except RuntimeError as error:
+            raise IndexUnsound("the vector index cannot be read") from error
+
+
+def _is_expected(index: faiss.IndexScalarQuantizer | faiss.IndexIVFScalarQuantizer, rows: int, dimension: int) -> bool:
+    return (index.ntotal, index.d, index.sq.qtype, index.metric_type) == (
+        rows,
+        dimension,
+        faiss.ScalarQuantizer.QT_fp16,
+        faiss.METRIC_INNER_PRODUCT,
+    )
+
+
+def _selector(allowed: Rows) -> faiss.IDSelectorBitmap:
+    return faiss.IDSelectorBitmap(np.packbits(allowed.mask, bitorder="little"))
 
 
 def _stay_in_this_thread() -> None:
@@ -99,11 +298,3 @@ def _stay_in_this_thread() -> None:
     OpenMP keeps the setting for each calling thread, so it is made before each call; that costs nothing.
     """
     faiss.omp_set_num_threads(1)
-
-
-def _is_expected(index: faiss.Index) -> bool:
-    return (
-        isinstance(index, faiss.IndexScalarQuantizer)
-        and index.sq.qtype == faiss.ScalarQuantizer.QT_fp16
-        and index.metric_type == faiss.METRIC_INNER_PRODUCT
-    )

@@ -7,7 +7,7 @@ an index is rebuilt though the documents did not.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,16 +63,19 @@ class TantivyIndex:
 class TantivyIndexes:
     """Makes tantivy indexes, each in a folder of its own that is never changed afterwards."""
 
-    def build(self, folder: Path, words: Sequence[str], indexing_keys: Keys) -> TantivyIndex:
+    def build(self, folder: Path, words: Iterable[str], indexing_keys: Keys) -> TantivyIndex:
         place = folder / FOLDER
         place.mkdir(mode=0o700)
         try:
-            return self._built(place, words, indexing_keys)
+            built = self._built(place, words, indexing_keys)
         except ValueError as error:
             raise OSError(_errno_of(error), "tantivy could not write") from error
+        for path in place.iterdir():
+            path.chmod(0o600)  # tantivy leaves that to the umask.
+        return built
 
     @staticmethod
-    def _built(place: Path, words: Sequence[str], indexing_keys: Keys) -> TantivyIndex:
+    def _built(place: Path, words: Iterable[str], indexing_keys: Keys) -> TantivyIndex:
         index = Index(_schema(), path=str(place))
         writer = index.writer(heap_size=WRITER_HEAP_BYTES, num_threads=1)
         for row, (listed, indexing) in enumerate(zip(words, indexing_keys.tolist(), strict=True)):

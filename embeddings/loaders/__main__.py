@@ -63,9 +63,7 @@ def _limit(limits: dict[str, float]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _serve(
-    requests: IO[bytes], answers: IO[bytes], processor_seconds: int, tesseract: dict[str, str] | None
-) -> None:
+def _serve(requests: IO[bytes], answers: IO[bytes], processor_seconds: int, tesseract: dict[str, str] | None) -> None:
     from embeddings.domain import Source
     from embeddings.errors import InvalidInput, InvalidText
     from embeddings.loaders.formats import file_formats

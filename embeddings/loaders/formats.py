@@ -48,6 +48,7 @@ class Formats:
 def file_loaders(tesseract: Tesseract | None = None) -> tuple[Loader, ...]:
     """Of all that a third party's parser reads."""
     return (
+        MarkdownLoader(),
         HtmlLoader(),
         PdfLoader(tesseract),
         DocxLoader(),
@@ -66,8 +67,8 @@ def file_formats(tesseract: Tesseract | None = None) -> Formats:
 
 
 def all_formats(tesseract: Tesseract | None = None) -> Formats:
-    """Plain text and Markdown are read here, everything else in processes of their own."""
+    """Plain text is read here, everything else in processes of their own."""
     limits = Limits() if tesseract is None else Limits(seconds=Limits().seconds + SECONDS)
     settings = {} if tesseract is None else {"tesseract": asdict(tesseract)}
     processes = ParsingProcesses(__package__, file_formats().media_types, limits=limits, settings=settings)
-    return Formats((PlainLoader(), MarkdownLoader(), processes))
+    return Formats((PlainLoader(), processes))

@@ -67,7 +67,9 @@ def _opened(content: bytes) -> pypdfium2.PdfDocument:
     try:
         return pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
-        is_encrypted = "password" in str(error).lower() or "security" in str(error).lower()
+        told = str(error).lower()
+        # Where PDFium gives no reason, it still tells that of the file before.
+        is_encrypted = b"/Encrypt" in content and ("password" in told or "security" in told)
         message = _ENCRYPTED if is_encrypted else "The PDF is damaged or cut off; send the whole file."
         raise InvalidText(message, field="/text") from error
 

@@ -7,6 +7,7 @@ import re
 import warnings as python_warnings
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from itertools import chain
 from typing import Any
 from zipfile import BadZipFile
 
@@ -44,8 +45,11 @@ class XlsxLoader:
                     if sheet.sheet_state != "visible":
                         warnings.append(f"Not read: the hidden sheet {sheet.title}.")
                         continue
+                    rows = _rows(sheet)
+                    if (first := next(rows, None)) is None:
+                        continue
                     composition.add(sheet.title, level=1)
-                    if add_rows(composition, _rows(sheet)):
+                    if add_rows(composition, chain([first], rows)):
                         warnings.append(f"Not read: the rows of {sheet.title} after the first {MOST_ROWS:,}.")
         except (KeyError, ValueError, IndexError, AttributeError, TypeError, BadZipFile) as error:
             raise InvalidText("The workbook is damaged; save it anew.", field="/text") from error

@@ -30,7 +30,7 @@ from service.metrics import Metrics
 from service.rates import RateLimiter
 from service.settings import Settings
 
-_LOOP_LOOK_SECONDS = 0.25
+_LOOP_LOOK_SECONDS = 0.05
 _ROUTERS = (
     questions.single,
     questions.several,

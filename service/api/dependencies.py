@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, TypeAlias, TypeVar
 
 from fastapi import Depends, Path, Query, Request
+from starlette.types import Receive
 
 from embeddings.collection import Collection
 from service.access import Caller
 from service.api.gates import Gates
+from service.api.leaving import unless_gone
 from service.api.own import OwnJobs, OwnLibrary
 from service.api.schemas.fields import CollectionId, DocumentId, Seq
 from service.bootstrap import Engine
@@ -29,6 +32,14 @@ class Desk:
     gates: Gates
     metrics: Metrics
     caller: Caller
+    receive: Receive
+    """Tells when the client is gone, once its request has been read."""
+    began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def waited_ms(self) -> float:
+        """How long the request is here."""
+        return 1000 * (time.perf_counter() - self.began)
 
     @property
     def library(self) -> OwnLibrary:
@@ -44,6 +55,10 @@ class Desk:
         """What the call finds in the collection, and the sequence number that it saw at least."""
         await self.reach(name, min_seq)
         return await self.gates.lookups.run(partial(_look, self.library, name, call))
+
+    async def question(self, call: Callable[[], Result]) -> Result:
+        """Raises Busy, and ClientDisconnect where nobody waits for the result any more before its turn."""
+        return await unless_gone(self.receive, partial(self.gates.questions.run, call))
 
     async def write(self, call: Callable[[], Result]) -> Result:
         return await self.gates.writes.run(call)
@@ -62,7 +77,7 @@ def _look(library: OwnLibrary, name: str, call: Callable[[Collection], Result]) 
 
 async def _desk(request: Request) -> Desk:
     state = request.app.state
-    return Desk(state.engine, state.gates, state.metrics, request.state.caller)
+    return Desk(state.engine, state.gates, state.metrics, request.state.caller, request.receive)
 
 
 DeskDep: TypeAlias = Annotated[Desk, Depends(_desk)]

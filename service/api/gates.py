@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, Semaphore, fail_after, to_thread
 
 from embeddings.errors import Busy
 from service.settings import Settings
 
 Result = TypeVar("Result")
+_WEIGHT_OF_NEW = 0.1
 
 
 class Gate:
-    def __init__(self, *, width: int, waiting: int) -> None:
-        self._limiter = CapacityLimiter(width)
+    """First come, first served."""
+
+    def __init__(self, *, width: int, waiting: int, longest_wait_seconds: float | None = None) -> None:
+        self._width = width
+        self._turns = Semaphore(width, fast_acquire=True)
+        self._threads = CapacityLimiter(width)
+        self._longest_wait_seconds = longest_wait_seconds
+        self._seconds_a_call = 0.0
         self._room = self._size = width + waiting
 
     @property
@@ -25,24 +34,50 @@ class Gate:
         """Calls that are worked on or wait."""
         return self._size - self._room
 
-    @contextmanager
-    def admission(self) -> Iterator[None]:
-        """Takes one place of the queue. Raises Busy where there is none."""
-        if self._room <= 0:
+    @property
+    def expected_wait_seconds(self) -> float:
+        """Until the turn of a call that came now, as calls go at present."""
+        return max(0, self.occupied - self._width + 1) * self._seconds_a_call / self._width
+
+    def require_room(self, places: int = 1) -> None:
+        """Raises Busy where the queue has not so many places left, or would take longer than one may wait."""
+        is_slow = self._longest_wait_seconds is not None and self.expected_wait_seconds > self._longest_wait_seconds
+        if self._room < places or is_slow:
             raise Busy("Too many requests are waiting; try again in a moment.")
-        self._room -= 1
+
+    @contextmanager
+    def admission(self, calls: int = 1) -> Iterator[None]:
+        """Takes a place of the queue for each call, or all there are. Raises Busy where too few are left."""
+        places = min(calls, self._size)
+        self.require_room(places)
+        self._room -= places
         try:
             yield
         finally:
-            self._room += 1
+            self._room += places
 
     async def run(self, call: Callable[[], Result]) -> Result:
-        """Runs the call in a thread. Raises Busy."""
+        """Runs the call in a thread. Raises Busy where there is no place, or its turn does not come in time."""
         with self.admission():
-            return await self.run_admitted(call)
+            try:
+                with fail_after(self._longest_wait_seconds):
+                    await self._turns.acquire()
+            except TimeoutError:
+                raise Busy("Those that came before take too long; try again in a moment.") from None
+            return await self._take_turn(call)
 
     async def run_admitted(self, call: Callable[[], Result]) -> Result:
-        return await to_thread.run_sync(call, limiter=self._limiter)
+        """One of several calls that were let in together; they wait for each other."""
+        await self._turns.acquire()
+        return await self._take_turn(call)
+
+    async def _take_turn(self, call: Callable[[], Result]) -> Result:
+        began = time.perf_counter()
+        try:
+            return await to_thread.run_sync(call, limiter=self._threads)
+        finally:
+            self._turns.release()
+            self._seconds_a_call += _WEIGHT_OF_NEW * (time.perf_counter() - began - self._seconds_a_call)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +95,10 @@ class Gates:
 
 
 def gates_of(settings: Settings) -> Gates:
+    reading = partial(Gate, waiting=settings.waiting_reads, longest_wait_seconds=settings.longest_wait_seconds)
     return Gates(
-        questions=Gate(width=settings.threads, waiting=settings.waiting_reads),
-        lookups=Gate(width=4, waiting=settings.waiting_reads),
+        questions=reading(width=settings.threads),
+        lookups=reading(width=4),
         writes=Gate(width=4, waiting=settings.waiting_writes),
         sequences=Gate(width=32, waiting=0),
     )

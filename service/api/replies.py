@@ -14,6 +14,7 @@ from starlette.responses import Response
 from embeddings.errors import InvalidCursor
 
 Item = TypeVar("Item")
+AT_THE_DOOR = (401, 403, 421)
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 
@@ -48,7 +49,12 @@ def name_of(cursor: str | None) -> str | None:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The refusals that a call may answer with, for the OpenAPI document."""
-    return {status: _REFUSALS[status] for status in sorted({*statuses, 401, 403, 422, 429, 503})}
+    late = (408,) if 413 in statuses else ()
+    return refusals(*sorted({*statuses, *late, *AT_THE_DOOR, 422, 429, 503}))
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: _REFUSALS[status] for status in statuses}
 
 
 def _refusal(description: str) -> dict[str, Any]:
@@ -61,10 +67,12 @@ _REFUSALS = {
     401: _refusal("A key is needed."),
     403: _refusal("This key does not allow that."),
     404: _refusal("It is not there."),
+    408: _refusal("The body comes too slowly."),
     409: _refusal("The sequence number is not reached yet."),
     410: _refusal("The document was deleted."),
     413: _refusal("The body is too large."),
     415: _refusal("This type of content is not read here."),
+    421: _refusal("The service does not answer to that host name."),
     422: _refusal("A rule is broken; `errors` names the fields."),
     429: _refusal("The rate of this key is used up; `Retry-After` says when it is not."),
     501: _refusal("This is not built yet."),

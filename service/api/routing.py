@@ -149,6 +149,11 @@ class QuestionRoute(ContractRoute):
     reading = writing = Scope.ASK
     rated = "asks"
 
+    def _admit(self, request: Request) -> None:
+        """Before all else: a refusal has to cost little where there are many."""
+        request.app.state.gates.questions.require_room()
+        super()._admit(request)
+
 
 class BatchRoute(QuestionRoute):
     @staticmethod

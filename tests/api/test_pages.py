@@ -55,8 +55,24 @@ def test_the_openapi_document_names_every_refusal_as_a_problem(api: Api) -> None
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, response in operation["responses"].items():
-                if status >= "400" and not (status == "503" and "application/json" in response["content"]):
-                    assert list(response["content"]) == ["application/problem+json"]
+                if status >= "400":
+                    assert set(response["content"]) - {"application/json"} == {"application/problem+json"}
+                    assert status == "503" or "application/json" not in response["content"]
+
+
+def test_the_openapi_document_names_what_the_doors_of_the_service_refuse(api: Api) -> None:
+    for path, operations in api.json("GET", "/openapi.json")["paths"].items():
+        for method, operation in operations.items():
+            at_the_door = {"421"} if path == "/health/live" else {"401", "403", "421", "503"}
+            assert at_the_door <= set(operation["responses"]), (method, path)
+            assert ("413" in operation["responses"]) == ("408" in operation["responses"]), (method, path)
+
+
+def test_the_openapi_document_lets_a_filter_be_null_and_an_original_be_of_any_type(api: Api) -> None:
+    document = api.json("GET", "/openapi.json")
+    assert document["components"]["schemas"]["AskBody"]["properties"]["filter"]["type"] == ["object", "null"]
+    original = document["paths"]["/v1/collections/{collection}/documents/{document_id}/original"]
+    assert list(original["get"]["responses"]["200"]["content"]) == ["*/*"]
 
 
 def test_every_reference_of_the_openapi_document_leads_somewhere(api: Api) -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,8 @@ from numpy.typing import NDArray
 from embeddings.domain import Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.indexes.exact import ExactIndexes
-from embeddings.indexes.faiss import FlatIndexes
-from embeddings.ports import VectorIndexes
+from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
+from embeddings.ports import VectorIndex, VectorIndexes
 
 DIMENSION = 32
 ORACLE = ExactIndexes()
@@ -29,75 +32,134 @@ def rows_of(mask: NDArray[np.bool_]) -> Rows:
     return Rows(mask=mask, indexing_keys=np.flatnonzero(mask), is_inclusive=True)
 
 
-@pytest.fixture(params=[FlatIndexes(), ExactIndexes()], ids=["faiss-flat", "exact"])
+def clustered_vectors(count: int, seed: int = 7) -> Vectors:
+    """As texts are: many about the same things, and no two alike."""
+    random = np.random.default_rng(seed)
+    centres = np.random.default_rng(0).standard_normal((60, DIMENSION))
+    vectors = centres[random.integers(60, size=count)] + 0.5 * random.standard_normal((count, DIMENSION))
+    unit: Vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit.astype(np.float16).astype(np.float32)
+
+
+def built(indexes: VectorIndexes, vectors: Vectors) -> VectorIndex:
+    """In batches of uneven sizes, as a stream may come."""
+    cuts = [0, len(vectors) // 7, len(vectors) // 2, len(vectors)]
+    batches = [vectors[low:high] for low, high in pairwise(cuts)]
+    return indexes.build(batches, rows=len(vectors), dimension=DIMENSION)
+
+
+BY_SIZE = IndexesBySize(few=FlatIndexes(), many=InvertedIndexes(), most_of_few=60)
+EXACT: dict[str, VectorIndexes] = {"faiss-flat": FlatIndexes(), "exact": ExactIndexes()}
+ALL: dict[str, VectorIndexes] = {**EXACT, "faiss-inverted": InvertedIndexes(), "by-size": BY_SIZE}
+
+
+@pytest.fixture(params=list(ALL.values()), ids=list(ALL))
 def indexes(request: pytest.FixtureRequest) -> VectorIndexes:
     made: VectorIndexes = request.param
     return made
 
 
+QUESTIONS = clustered_vectors(100, seed=8)[:40]
+RANDOM = np.random.default_rng(3).random(6_000)
+
+
+def far_from_the_questions(share: float) -> NDArray[np.bool_]:
+    best = (clustered_vectors(6_000) @ QUESTIONS.T).max(axis=1)
+    return np.asarray(best <= np.quantile(best, share))
+
+
+@pytest.fixture(scope="module")
+def inverted() -> VectorIndex:
+    return built(InvertedIndexes(), clustered_vectors(6_000))
+
+
+@pytest.mark.parametrize("indexes", EXACT.values(), ids=EXACT)
 @pytest.mark.parametrize("k", [1, 7, 300, 1000])
 @pytest.mark.parametrize("share", [None, 0.5, 0.01, 0.0])
 def test_rows_and_similarities_equal_the_oracle(indexes: VectorIndexes, k: int, share: float | None) -> None:
     vectors, question = unit_vectors(300), unit_vectors(1, seed=1)[0]
     allowed = None if share is None else rows_of(np.random.default_rng(3).random(300) < share)
-    rows, similarities = indexes.build(vectors).search(question, k, allowed)
-    expected_rows, expected = ORACLE.build(vectors).search(question, k, allowed)
+    rows, similarities = built(indexes, vectors).search(question, k, allowed)
+    expected_rows, expected = built(ORACLE, vectors).search(question, k, allowed)
     assert rows.tolist() == expected_rows.tolist()
     np.testing.assert_allclose(similarities, expected, atol=1e-6)
 
 
 def test_of_equal_similarities_the_lower_row_comes_first(indexes: VectorIndexes) -> None:
     vectors = np.repeat(unit_vectors(3), 4, axis=0)
-    rows, _ = indexes.build(vectors).search(vectors[0], 12, None)
+    rows, _ = built(indexes, vectors).search(vectors[0], 12, None)
     assert rows[:4].tolist() == [0, 1, 2, 3]
 
 
 def test_similarities_do_not_depend_on_the_rows_asked_for_with_them(indexes: VectorIndexes) -> None:
     vectors, question = unit_vectors(100), unit_vectors(1, seed=2)[0]
-    index = indexes.build(vectors)
+    index = built(indexes, vectors)
     together = index.similarities(question, np.arange(100))
     alone = [index.similarities(question, np.array([row]))[0] for row in range(100)]
     assert together.tolist() == alone
 
 
 def test_an_empty_index_finds_nothing(indexes: VectorIndexes) -> None:
-    rows, similarities = indexes.build(np.empty((0, DIMENSION), np.float32)).search(unit_vectors(1)[0], 5, None)
+    rows, similarities = built(indexes, np.empty((0, DIMENSION), np.float32)).search(unit_vectors(1)[0], 5, None)
     assert len(rows) == len(similarities) == 0
 
 
 def test_an_index_comes_back_from_disk_as_it_was(indexes: VectorIndexes, tmp_path: Path) -> None:
     vectors, question = unit_vectors(50), unit_vectors(1, seed=2)[0]
-    built = indexes.build(vectors)
-    built.save(tmp_path)
+    original = built(indexes, vectors)
+    original.save(tmp_path)
     loaded = indexes.load(tmp_path, rows=50, dimension=DIMENSION)
     assert [part.tolist() for part in loaded.search(question, 9, None)] == [
-        part.tolist() for part in built.search(question, 9, None)
+        part.tolist() for part in original.search(question, 9, None)
     ]
 
 
 def test_an_index_of_another_size_is_refused(indexes: VectorIndexes, tmp_path: Path) -> None:
-    indexes.build(unit_vectors(50)).save(tmp_path)
+    built(indexes, unit_vectors(50)).save(tmp_path)
     with pytest.raises(IndexUnsound):
         indexes.load(tmp_path, rows=51, dimension=DIMENSION)
 
 
-def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
-    FlatIndexes().build(unit_vectors(50)).save(tmp_path)
-    file = tmp_path / "vectors.faiss"
-    file.write_bytes(file.read_bytes()[:-100])
+@pytest.mark.parametrize("kept", [0, 10, 0.5, -100, -1])
+def test_a_truncated_file_is_refused(indexes: VectorIndexes, kept: float, tmp_path: Path) -> None:
+    built(indexes, unit_vectors(50)).save(tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = file.read_bytes()
+    file.write_bytes(content[: int(kept * len(content)) if kept == 0.5 else int(kept)])
     with pytest.raises(IndexUnsound):
-        FlatIndexes().load(tmp_path, rows=50, dimension=DIMENSION)
+        indexes.load(tmp_path, rows=50, dimension=DIMENSION)
+
+
+@pytest.mark.parametrize(("saved", "loaded"), [(FlatIndexes(), InvertedIndexes()), (InvertedIndexes(), FlatIndexes())])
+def test_an_index_of_another_kind_is_refused(saved: VectorIndexes, loaded: VectorIndexes, tmp_path: Path) -> None:
+    built(saved, unit_vectors(50)).save(tmp_path)
+    with pytest.raises(IndexUnsound):
+        loaded.load(tmp_path, rows=50, dimension=DIMENSION)
+
+
+def test_a_disk_that_fails_under_an_index_is_told_as_the_disk_tells_it(
+    inverted: VectorIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, content: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        inverted.save(tmp_path)
+    assert raised.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("question", [np.full(DIMENSION, np.nan, np.float32), np.zeros(DIMENSION + 1, np.float32)])
-def test_a_senseless_question_is_refused_before_faiss_sees_it(question: Vectors) -> None:
+@pytest.mark.parametrize("indexes", [FlatIndexes(), InvertedIndexes()], ids=["faiss-flat", "faiss-inverted"])
+def test_a_senseless_question_is_refused_before_faiss_sees_it(indexes: VectorIndexes, question: Vectors) -> None:
     with pytest.raises(ValueError, match="finite float32"):
-        FlatIndexes().build(unit_vectors(5)).search(question, 1, None)
+        built(indexes, unit_vectors(5)).search(question, 1, None)
 
 
 def test_many_threads_search_one_index_alike(indexes: VectorIndexes) -> None:
     vectors, questions = unit_vectors(500), unit_vectors(16, seed=5)
-    index = indexes.build(vectors)
+    index = built(indexes, vectors)
     expected = [index.search(question, 10, None)[0].tolist() for question in questions]
     found: dict[int, list[int]] = {}
 
@@ -118,7 +180,8 @@ def test_indexes_of_different_sizes_load_at_the_same_time(tmp_path: Path) -> Non
     for rows in sizes:
         (tmp_path / str(rows)).mkdir()
         vectors = np.random.default_rng(rows).standard_normal((rows, 64)).astype(np.float32)
-        FlatIndexes().build(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).save(tmp_path / str(rows))
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        FlatIndexes().build([unit], rows=rows, dimension=64).save(tmp_path / str(rows))
 
     def load(rows: int) -> None:
         for _ in range(400):
@@ -127,3 +190,63 @@ def test_indexes_of_different_sizes_load_at_the_same_time(tmp_path: Path) -> Non
     with ThreadPoolExecutor(4) as pool:
         for loaded in [pool.submit(load, rows) for rows in sizes * 2]:
             loaded.result()
+
+
+def recall(index: VectorIndex, vectors: Vectors, questions: Vectors, allowed: Rows | None) -> float:
+    """The share of the ten best rows that comes back; as many rows as of the oracle, each with the right similarity."""
+    oracle, found, wanted = built(ORACLE, vectors), 0, 0
+    for question in questions:
+        rows, similarities = index.search(question, 10, allowed)
+        expected, _ = oracle.search(question, 10, allowed)
+        assert len(rows) == len(expected)
+        np.testing.assert_allclose(similarities, oracle.similarities(question, rows), atol=1e-6)
+        found += len(set(rows.tolist()) & set(expected.tolist()))
+        wanted += len(expected)
+    return found / wanted
+
+
+@pytest.mark.parametrize(
+    "allowed", [None, rows_of(RANDOM < 0.99), rows_of(RANDOM < 0.8)], ids=["all", "nearly all", "four in five"]
+)
+def test_an_approximate_search_finds_nearly_all(inverted: VectorIndex, allowed: Rows | None) -> None:
+    assert recall(inverted, clustered_vectors(6_000), QUESTIONS, allowed) >= 0.99
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        RANDOM < 0.6,
+        RANDOM < 0.1,
+        RANDOM < 0.001,
+        np.zeros(6_000, np.bool_),
+        far_from_the_questions(0.8),
+        far_from_the_questions(0.05),
+    ],
+    ids=["six tenths", "a tenth", "a few", "none", "far from the questions", "very far"],
+)
+def test_an_approximate_search_is_exact_under_a_filter_that_keeps_much_out(
+    inverted: VectorIndex, mask: NDArray[np.bool_]
+) -> None:
+    allowed, oracle = rows_of(mask), built(ORACLE, clustered_vectors(6_000))
+    for question in QUESTIONS:
+        assert inverted.search(question, 10, allowed)[0].tolist() == oracle.search(question, 10, allowed)[0].tolist()
+
+
+@pytest.mark.parametrize("k", [1, 10, 500, 6_000, 7_000])
+def test_an_approximate_search_gives_as_many_rows_as_it_is_asked_for(inverted: VectorIndex, k: int) -> None:
+    assert len(inverted.search(QUESTIONS[0], k, None)[0]) == min(k, 6_000)
+
+
+def test_the_same_vectors_make_the_same_files_however_they_come(indexes: VectorIndexes, tmp_path: Path) -> None:
+    vectors = clustered_vectors(3_000)
+    for name, batches in {"one": [vectors], "many": np.array_split(vectors, 30)}.items():
+        (tmp_path / name).mkdir()
+        indexes.build(batches, rows=3_000, dimension=DIMENSION).save(tmp_path / name)
+    (one,), (other,) = (tmp_path / "one").iterdir(), (tmp_path / "many").iterdir()
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_number_of_rows_decides_which_kind_of_index_is_made() -> None:
+    assert [BY_SIZE.kind(rows) for rows in (0, 60, 61)] == ["faiss-flat-fp16", "faiss-flat-fp16", "faiss-ivf-fp16"]
+    rows, _ = built(BY_SIZE, unit_vectors(60)).search(unit_vectors(1)[0], 5, None)
+    assert rows.tolist() == built(ORACLE, unit_vectors(60)).search(unit_vectors(1)[0], 5, None)[0].tolist()

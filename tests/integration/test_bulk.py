@@ -184,3 +184,26 @@ def test_a_job_that_is_cancelled_commits_nothing_more(
     assert len(done) <= 4
     assert {record.document_id for record in notes.documents()} == set(done)
     assert finished(jobs, jobs.submit("notes", uploads[:2])).state == "succeeded"
+
+
+def holding(folder: Path, word: bytes) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file() and word in path.read_bytes()]
+
+
+def test_a_purge_leaves_no_trace_of_what_came_as_a_job(library: Library, jobs: Jobs, tmp_path: Path) -> None:
+    secret = plain("The canaryword is swordfish.", title="canaryword", metadata={"word": "canaryword"})
+    assert finished(jobs, jobs.submit("notes", [Upload(document_id="secret", source=secret)])).state == "succeeded"
+    assert holding(tmp_path, b"canaryword")
+    library.collection("notes").delete("secret", purge=True)
+    assert holding(tmp_path, b"canaryword") == []
+
+
+def test_nothing_is_kept_of_a_file_that_a_job_refuses(library: Library, jobs: Jobs, tmp_path: Path) -> None:
+    refused = plain("nul \0 canaryword")
+    uploads = [Upload(document_id="bad", source=refused), Upload(document_id="good", source=plain("A wren sings."))]
+    job = finished(jobs, jobs.submit("notes", uploads))
+    assert [item.state for item in job.items] == ["failed", "succeeded"]
+    assert holding(tmp_path, b"canaryword") == []
+    notes = library.collection("notes")
+    assert len(list(notes.originals.all())) == 1
+    assert notes.original("good").content == b"A wren sings."

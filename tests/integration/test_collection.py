@@ -169,6 +169,37 @@ def test_repeats_do_not_crowd_out_what_else_there_is(collection: Collection) -> 
     assert documents_of(collection.search("Where stands the heron?", top_k=2)) >= {"other"}
 
 
+def test_near_duplicates_come_after_what_else_there_is(collection: Collection) -> None:
+    for bird in BIRDS:
+        text = f"The {bird} of the weir stands in the reeds at noon and waits for the fish that the stream brings."
+        collection.put(bird, plain(text))
+    collection.put("bronze", plain("A bronze gull stands in the market."))
+    assert "bronze" in documents_of(collection.search("What stands in the reeds?", top_k=2))
+    hits = collection.search("What stands in the reeds?", top_k=50).hits
+    assert [hit.passage.also_at for hit in hits] == [()] * (len(BIRDS) + 1)
+    assert documents_of(collection.search("Do the wren, the otter and the crane stand there?", top_k=3)) == {
+        "wren", "otter", "crane"
+    }  # fmt: skip
+
+
+def test_text_that_recurs_over_documents_comes_after_their_own(collection: Collection) -> None:
+    def put(bird: str, boats: int = 25) -> None:
+        content = f"The {bird} basin holds {' and '.join(f'boat {number}' for number in range(boats))}."
+        footer = f"See also {', '.join(f'page {number}' for number in range(25))}."
+        collection.put(bird, plain(f"{content}\n\n{footer}", title=f"The {bird} basin"))
+
+    def first() -> str:
+        return collection.search("heron basin", top_k=1).hits[0].passage.text.split()[0]
+
+    for bird, boats in (("heron", 25), ("otter", 23), ("otter", 24), ("otter", 25)):
+        put(bird, boats)
+    assert first() == "See"
+    put("wren")
+    assert first() == "The"
+    collection.delete("wren")
+    assert first() == "See"
+
+
 def test_repeats_spread_over_base_and_tail_do_not_crowd_out_what_else_there_is(collection: Collection) -> None:
     for number in range(80):
         collection.put(f"copy-{number}", plain("The heron stands in the reeds."))

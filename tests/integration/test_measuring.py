@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,20 +18,21 @@ import pytest
 
 from embeddings.collection import Collection
 from embeddings.domain import Source
+from service.evaluation.offering import offer
 from service.evaluation.rankings import rank
 from service.evaluation.served import Request, drive
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "profile"])
+@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "measure_scale", "profile"])
 def test_a_measuring_script_explains_itself_from_any_folder(script: str, tmp_path: Path) -> None:
     finished = subprocess.run([ROOT / "scripts" / script, "--help"], cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0
     assert finished.stdout.startswith(f"usage: scripts/{script} DATA")
 
 
-@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "profile"])
+@pytest.mark.parametrize("script", ["evaluate", "benchmark", "compare_txtai", "measure_scale", "profile"])
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [([], "name the folder of the data"), (["--nonsense"], "unknown option"), (["--page"], "--page needs a value")],
@@ -71,15 +74,21 @@ class _Echo(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-@pytest.fixture
-def echo() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    serving.start()
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
-    serving.join()
+    thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    with serving(_Echo) as url:
+        yield url
 
 
 @pytest.mark.parametrize("clients", [1, 4])
@@ -95,6 +104,42 @@ def test_every_request_is_sent_once_and_timed(echo: str, clients: int) -> None:
 def test_a_request_that_fails_is_no_measurement(echo: str) -> None:
     with pytest.raises(RuntimeError, match="POST /broken: 500"):
         drive(echo, [Request(method="POST", path="/broken", body={})], clients=2)
+
+
+class _Moody(_Echo):
+    """Refuses, stays silent or hangs up where it is told to."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/silent":
+            time.sleep(0.5)
+        if self.path in ("/silent", "/broken"):
+            self.close_connection = True
+            return
+        if self.path == "/full":
+            self.send_response(503)
+            self.send_header("Retry-After", "1")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+
+def test_what_becomes_of_every_request_of_an_open_loop_is_told() -> None:
+    with serving(_Moody) as url:
+        requests = [Request(method="POST", path=path, body={}) for path in ("/fine", "/full", "/silent", "/broken")]
+        outcomes = offer(url, requests, per_second=100, seconds=0.4, deadline_seconds=0.2)
+    told = {(one.status, one.says_when, one.error.partition(":")[0]) for one in outcomes}
+    assert told == {
+        (200, False, ""),
+        (503, True, ""),
+        (None, False, "no answer in time"),
+        (None, False, "IncompleteReadError"),
+    }
+    statuses = [one.status for one in outcomes]
+    assert 20 < len(statuses) < 70
+    assert all(one.milliseconds > 0 for one in outcomes)
 
 
 PEP = """PEP: 9999

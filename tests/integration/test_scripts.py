@@ -23,6 +23,8 @@ SCRIPTS = [
     "compare_txtai",
     "profile",
     "torture",
+    "measure_load",
+    "fuzz",
     "write_api_examples",
 ]
 TOOLS = ["bash", "basename", "cat", "dirname", "grep", "ls", "mkdir", "mktemp", "readlink", "rm", "sed", "tail"]

@@ -62,9 +62,9 @@ def text(number: int) -> str:
 
 
 def test_a_service_killed_in_mid_ingest_loses_nothing_and_finishes_its_job(tmp_path: Path) -> None:
-    documents = [{"document_id": f"job-{number}", "text": text(number)} for number in range(400)]
+    files = [("file", (f"job-{number}", text(number).encode(), "text/plain")) for number in range(400)]
     with served(tmp_path / "data", signal.SIGKILL) as client:
-        accepted = client.post("/v1/collections/default/documents", json={"documents": documents})
+        accepted = client.post("/v1/collections/default/documents", files=files)
         assert accepted.status_code == 202
         acknowledged = []
         for number in range(10):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from service.api.dependencies import Desk, DeskDep
-from service.api.replies import json_reply
+from service.api.replies import AT_THE_DOOR, json_reply, refusals
 from service.api.routing import AdminRoute, AnyKeyRoute, PublicRoute, router
 from service.api.schemas.responses import CheckModel, LiveModel, ReadyModel
 from service.metrics import CONTENT_TYPE
@@ -15,7 +15,7 @@ routes = router(AnyKeyRoute, tag="Health")
 watching = router(AdminRoute, tag="Health")
 
 
-@public.get("/health/live", response_model=LiveModel)
+@public.get("/health/live", response_model=LiveModel, responses=refusals(421))
 async def live() -> Response:
     """Answers while the event loop turns."""
     return json_reply(LiveModel())
@@ -24,7 +24,10 @@ async def live() -> Response:
 @routes.get(
     "/health/ready",
     response_model=ReadyModel,
-    responses={503: {"model": ReadyModel, "description": "A part is not well."}},
+    responses={
+        **refusals(*AT_THE_DOOR),
+        503: {**refusals(503)[503], "model": ReadyModel, "description": "A part is not well, or too many look."},
+    },
 )
 async def ready(desk: DeskDep) -> Response:
     """The state of every part."""
@@ -35,7 +38,10 @@ async def ready(desk: DeskDep) -> Response:
 @watching.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"description": "Prometheus text.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **refusals(*AT_THE_DOOR, 503),
+    },
 )
 async def metrics(desk: DeskDep) -> Response:
     """What the service counts, for Prometheus."""

@@ -39,7 +39,7 @@ async def cancel_job(job_id: str, desk: DeskDep) -> Response:
     responses={
         200: {
             "description": "`progress` and `item` as they come, then `end` with the whole job.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {}},
         },
         **problems(404),
     },

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from embeddings.errors import LoccitError
 from service.api.dependencies import Desk, DeskDep
+from service.api.leaving import unless_gone
 from service.api.problems import NOT_BUILT_YET, Problem, problem_object, problem_of
 from service.api.replies import json_reply, problems
 from service.api.routing import BatchRoute, QuestionRoute, router
@@ -34,7 +35,7 @@ Answered = TypeVar("Answered", bound=BaseModel)
 async def search(body: SearchBody, desk: DeskDep) -> Response:
     """The passages that fit a question best."""
     await desk.reach(body.collection, body.min_seq)
-    return json_reply(await desk.gates.questions.run(partial(_search, desk, body)))
+    return json_reply(await desk.question(partial(_search, desk, body)))
 
 
 @single.post("/v1/ask", response_model=AnswerModel, responses={**_REFUSED, **problems(501)})
@@ -42,20 +43,20 @@ async def ask(body: AskBody, desk: DeskDep) -> Response:
     """An answer with the quotes that it stands on, or the reason why there is none."""
     _refuse_unbuilt(body)
     await desk.reach(body.collection, body.min_seq)
-    return json_reply(await desk.gates.questions.run(partial(_ask, desk, body)))
+    return json_reply(await desk.question(partial(_ask, desk, body)))
 
 
 @several.post("/v1/search/batch", response_model=SearchBatchModel, responses=_REFUSED)
 async def search_batch(body: SearchBatchBody, desk: DeskDep, request: Request) -> Response:
     """Several searches; a problem stands in the place of one that failed."""
-    found = await _all(desk, body.requests, partial(_search, desk), request.scope)
+    found = await unless_gone(desk.receive, partial(_all, desk, body.requests, partial(_search, desk), request.scope))
     return json_reply(SearchBatchModel(responses=found))
 
 
 @several.post("/v1/ask/batch", response_model=AnswerBatchModel, responses=_REFUSED)
 async def ask_batch(body: AskBatchBody, desk: DeskDep, request: Request) -> Response:
     """Several questions; a problem stands in the place of one that failed."""
-    found = await _all(desk, body.requests, partial(_ask, desk), request.scope)
+    found = await unless_gone(desk.receive, partial(_all, desk, body.requests, partial(_ask, desk), request.scope))
     return json_reply(AnswerBatchModel(responses=found))
 
 
@@ -73,7 +74,9 @@ def _search(desk: Desk, body: SearchBody) -> SearchModel:
 
 def _ask(desk: Desk, body: AskBody) -> AnswerModel:
     _refuse_unbuilt(body)
-    answer = desk.engine.answering.answer(body.to_domain(), desk.library.collection(body.collection))
+    answer = desk.engine.answering.answer(
+        body.to_domain(waited_ms=desk.waited_ms), desk.library.collection(body.collection)
+    )
     desk.metrics.question(answer.timings_ms)
     desk.metrics.answer(answer.no_answer_reason.value if answer.no_answer_reason else "answered")
     return AnswerModel.from_domain(answer)
@@ -101,7 +104,7 @@ async def _all(
                 _log.exception("failed in a batch")
             found[place] = ProblemModel.model_validate(problem_object(problem_of(error), scope))
 
-    with desk.gates.questions.admission():
+    with desk.gates.questions.admission(len(requests)):
         async with anyio.create_task_group() as tasks:
             for place, body in enumerate(requests):
                 tasks.start_soon(one, place, body)

@@ -67,7 +67,7 @@ async def get_text(
     responses={
         200: {
             "description": "The bytes as they were sent.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
         },
         **problems(404, 409, 410),
     },

@@ -66,7 +66,7 @@ def _metadata_error(below: str, detail: str) -> PydanticCustomError:
 
 
 _FILTER_SCHEMA = {
-    "type": "object",
+    "type": ["object", "null"],
     "description": (
         "`{field: {operator: value}}` with the operators eq, ne, in, gt, gte, lt, lte, exists; fields of one object are"
         " joined by and; `and`, `or` take lists of filters, `not` takes one. `@title`, `@uri`, `@media_type`,"

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, Field
 
 from service.api.schemas.fields import CollectionId
 from service.api.schemas.requests import Body
@@ -26,6 +26,22 @@ def _origin(value: str) -> str:
     return value
 
 
+def _text(value: object) -> object:
+    """Not a number of seconds: nobody would know since when."""
+    if not isinstance(value, str):
+        raise ValueError("A moment is text, as in 2030-01-31T12:00:00Z.")
+    return value
+
+
+def _countable(value: datetime) -> datetime:
+    if not 1970 < value.year < 9999:
+        raise ValueError("The year is out of range.")
+    return value
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_text), AfterValidator(_countable)]
+
+
 class KeyBody(Body):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     scopes: Annotated[list[Literal["ask", "ingest", "admin"]], Field(min_length=1, max_length=3)]
@@ -36,7 +52,7 @@ class KeyBody(Body):
     asks_per_minute: Rate = ASKS_PER_MINUTE
     uploads_per_minute: Rate = UPLOADS_PER_MINUTE
     visitor_asks_per_minute: Rate = None
-    expires_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    expires_at: Moment | None = None
 
     def grant(self) -> Grant:
         visitor_asks = self.visitor_asks_per_minute or (VISITOR_ASKS_PER_MINUTE if self.origins else None)

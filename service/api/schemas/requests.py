@@ -60,13 +60,14 @@ class AskBody(Body):
     explain: bool = False
     min_seq: Seq | None = None
 
-    def to_domain(self) -> AskRequest:
+    def to_domain(self, *, waited_ms: float) -> AskRequest:
+        """What it has waited already is taken off the time that it has."""
         return AskRequest(
             question=self.question,
             top_k=self.top_k,
             filter=self.filter,
             min_confidence=self.min_confidence,
-            max_latency_ms=self.max_latency_ms,
+            max_latency_ms=None if self.max_latency_ms is None else max(0.0, self.max_latency_ms - waited_ms),
             history=tuple(Exchange(question=one.question, answer=one.answer) for one in self.history),
             explain=self.explain,
         )
