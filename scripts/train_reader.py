@@ -26,9 +26,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="for checkpoints; a run is continued")
     parser.add_argument("--most", type=int, metavar="COUNT", help="of examples in an epoch (default: all)")
     parser.add_argument("--epochs", type=int, default=3, metavar="COUNT", help="(default: %(default)s)")
-    parser.add_argument(
-        "--compile", action="store_true", help="make the mean of the last epochs the reader that ships"
-    )
+    parser.add_argument("--compile", action="store_true", help="make the mean of the last epochs the reader that ships")
     options = parser.parse_args()
     if options.compile:
         compile_checkpoint(options.data, options.work)
