@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pypdfium2
 
 SECONDS = 600.0
-"""For one document: at some three seconds a page, two hundred pages."""
+"""For one document: at some two seconds a page, three hundred pages."""
 _DOTS_PER_INCH = 300
 _POINTS_PER_INCH = 72
 _MOST_PIXELS = 25_000_000
@@ -56,6 +56,8 @@ class Recognition:
 
     def fragments(self, page: pypdfium2.PdfPage, number: int) -> list[Fragment]:
         """One for each line, in points; none where nothing can be read or no time is left."""
+        if time.monotonic() >= self._deadline:
+            return []
         width, height = page.get_size()
         dots = min(_DOTS_PER_INCH, _POINTS_PER_INCH * (_MOST_PIXELS / max(1.0, width * height)) ** 0.5)
         found = list(_lines(self._read(_image(page, dots), dots), _POINTS_PER_INCH / dots, height))
