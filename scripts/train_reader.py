@@ -75,7 +75,7 @@ def compile_checkpoint(data: Path, work: Path) -> None:
     from service.training import loop
     from service.training.mixture import samples
 
-    reader = loop.new_reader(default_model())
+    reader = loop.new_reader(default_model(), attention="sdpa")
     reader.load_state_dict(loop.average(work))
     fitted = SHIPPED / CONFIDENCE
     compile_reader(

@@ -12,7 +12,7 @@ from typing import Protocol
 from embeddings.domain import Hit, SearchResult
 from embeddings.filters import Filter
 from service.answering.citations import Candidate, candidates
-from service.answering.composing import Finding, Statement, as_shown, compose, context_of, sentences_of
+from service.answering.composing import Finding, Statement, as_shown, compose, context_of, is_settled, sentences_of
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan
 from service.answering.followups import Exchange, complete
 from service.answering.intents import Part, inquire
@@ -54,10 +54,8 @@ class _Looked:
     found: SearchResult
     finding: Finding
     milliseconds: float
-
-    @property
-    def is_cut_short(self) -> bool:
-        return len(self.finding.hits) < len(self.found.hits)
+    is_cut_short: bool
+    """By the deadline."""
 
 
 class Answering:
@@ -116,12 +114,27 @@ class Answering:
             left_ms = request.max_latency_ms - 1000 * (self._clock() - started)
             hits = hits[: self._pace.items_within(left_ms)]
         reading_started = self._clock()
-        readings = tuple(self._reader.read(part.question, [_to_read(hit) for hit in hits])) if hits else ()
+        readings = self._read(part, hits)
         milliseconds = 1000 * (self._clock() - reading_started)
-        self._pace.record(items=len(hits), milliseconds=milliseconds)
-        ranked = as_shown(part.intent, candidates(hits, readings))
-        finding = Finding(part=part, hits=hits, readings=readings, ranked=ranked)
-        return _Looked(part=part, found=found, finding=finding, milliseconds=milliseconds)
+        self._pace.record(items=len(readings), milliseconds=milliseconds)
+        read = hits[: len(readings)]
+        finding = Finding(part=part, hits=read, readings=readings, ranked=_ranked(part, read, readings))
+        return _Looked(
+            part=part,
+            found=found,
+            finding=finding,
+            milliseconds=milliseconds,
+            is_cut_short=len(hits) < len(found.hits),
+        )
+
+    def _read(self, part: Part, hits: Sequence[Hit]) -> tuple[Reading, ...]:
+        """Of the first hits, where they settle the question; else of all."""
+
+        def enough(readings: Sequence[Reading]) -> bool:
+            read, unread = hits[: len(readings)], hits[len(readings) :]
+            return is_settled(part.intent, _ranked(part, read, readings), unread)
+
+        return tuple(self._reader.read(part.question, [_to_read(hit) for hit in hits], enough=enough)) if hits else ()
 
     def _evidence(self, part: Part, hit: Hit) -> Candidate | None:
         """The sentence of a passage that alone says yes or no most clearly."""
@@ -161,6 +174,10 @@ class Answering:
                 timings[stage] = timings.get(stage, 0.0) + milliseconds
         timings["total"] = 1000 * (self._clock() - started)
         return {stage: round(milliseconds, 3) for stage, milliseconds in timings.items()}
+
+
+def _ranked(part: Part, hits: Sequence[Hit], readings: Sequence[Reading]) -> tuple[Candidate, ...]:
+    return as_shown(part.intent, candidates(hits, readings))
 
 
 def _to_read(hit: Hit) -> ReadingPassage:

@@ -15,6 +15,8 @@ from service.answering.figures import Figure, first_figure
 from service.answering.intents import Inquiry, Intent, Order, Part, wanted_items
 from service.answering.ports import StoredText
 
+SURE = 0.7
+"""The probability from which a candidate is taken without reading further passages; see docs/decisions/0009."""
 NEARLY_AS_GOOD = 0.6
 """Of the best candidate's probability: what another figure for the same thing needs to be shown beside it."""
 ALSO_LISTED = 0.35
@@ -89,6 +91,16 @@ def as_shown(intent: Intent, ranked: Sequence[Candidate]) -> tuple[Candidate, ..
     return tuple(sorted(shown.values(), key=lambda candidate: -candidate.probability))
 
 
+def is_settled(intent: Intent, ranked: Sequence[Candidate], unread: Iterable[Hit]) -> bool:
+    """Whether a sure answer stands in what has been read, and no unread passage looks like contradicting it.
+
+    A list may go on in any passage, and yes and no are what all passages say together.
+    """
+    if intent not in (Intent.FACT, Intent.EXPLANATION) or not ranked or ranked[0].probability < SURE:
+        return False
+    return first_figure(ranked[0].text) is None or not any(_may_disagree(ranked[0], hit.passage) for hit in unread)
+
+
 def _drafts(finding: Finding, threshold: float, stored: StoredText, evidence: Evidence) -> Iterator[Draft]:
     promising = (each for each in finding.ranked if each.probability >= threshold)
     sound = [each for each in promising if cite(each, number=1, stored=stored) is not None]
@@ -134,6 +146,13 @@ def _disagrees(best: Candidate, other: Candidate) -> bool:
     if one is None or two is None or other.probability < NEARLY_AS_GOOD * best.probability:
         return False
     return one.value != two.value and one.unit == two.unit and _is_alike(_sentence(best), _sentence(other))
+
+
+def _may_disagree(best: Candidate, passage: Passage) -> bool:
+    """Whether a passage has a figure in a sentence on what looks like the same thing."""
+    known = _sentence(best)
+    sentences = (passage.text[span.start : span.end] for span in sentence_spans(passage.text))
+    return any(first_figure(sentence) is not None and _is_alike(known, sentence) for sentence in sentences)
 
 
 def _is_alike(one: str, other: str) -> bool:

@@ -57,6 +57,7 @@ _OPEN = re.compile(rf"\b(?:{_ASKING})\b", re.IGNORECASE)
 _EXPLANATION = re.compile(
     r"\bwhy\b|\bfor what reason|\bwhat (?:makes|made|causes|caused|is meant|leads|led)\b|\bhow come\b|"
     r"^(?:define|explain|describe)\b|\bwhat does .{1,60} mean\b|"
+    r"\bwhat (?:do|does|did) .{1,200} say (?:about|on)\b|\bwhat (?:is|was) (?:said|written|known) (?:about|on)\b|"
     r"^what(?:'s| is| are) (?:an? |the )?[\w-]+(?: [\w-]+)?\??$",
     re.IGNORECASE,
 )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 from service.answering.domain import Reading, ReadingPassage
+
+Enough: TypeAlias = Callable[[Sequence[Reading]], bool]
+"""Whether the readings of the first passages make it needless to read the others."""
 
 
 class Reader(Protocol):
@@ -19,8 +22,8 @@ class Reader(Protocol):
         """The confidence under which it is better to say nothing; fitted together with the probabilities."""
         ...
 
-    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
-        """One reading for each passage, in their order."""
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
+        """One reading for each passage, in their order; a reader that is told when it is enough may stop early."""
         ...
 
 

@@ -51,8 +51,12 @@ class Progress:
     tokens_per_second: float
 
 
-def new_reader(model: Path) -> SpanReader:
-    """The encoder of a sentence-transformers model, with new heads."""
+def new_reader(model: Path, *, attention: str = "eager") -> SpanReader:
+    """The encoder of a sentence-transformers model, with new heads.
+
+    Attention is computed by separate operators ("eager"), the quickest to train, or by a single one ("sdpa"), the
+    quickest to run once exported.
+    """
     from transformers import BertModel
 
     torch.manual_seed(SEED)
@@ -60,7 +64,7 @@ def new_reader(model: Path) -> SpanReader:
     encoder = BertModel.from_pretrained(
         model,
         add_pooling_layer=False,
-        attn_implementation="eager",
+        attn_implementation=attention,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )

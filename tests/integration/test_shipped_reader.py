@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.answering.domain import ReadingPassage, ReadSpan
+from service.answering.domain import Reading, ReadingPassage, ReadSpan
 from service.answering.readers.span import MODEL, SHIPPED, SpanReader
 
 LONGEST_FILE = 23_000_000
@@ -76,6 +78,20 @@ def test_a_passage_is_read_the_same_whatever_is_beside_it(reader: SpanReader) ->
     assert [odds(one.mass, nothing) for one in together] == pytest.approx(
         [odds(one.mass, 1 - one.mass) for one in alone], rel=1e-6
     )
+
+
+def test_reading_stops_when_it_is_enough_as_if_there_were_no_more_passages(reader: SpanReader) -> None:
+    question = "When was the harbour of Oldport built?"
+    passages = [passage(text) for text in (ELSEWHERE, CRANES, AGREEING, ELSEWHERE * 2, CRANES * 2, AGREEING * 2)]
+    seen: list[int] = []
+
+    def never(readings: Sequence[Reading]) -> bool:
+        seen.append(len(readings))
+        return False
+
+    assert reader.read(question, passages, enough=lambda _: True) == reader.read(question, passages[:4])
+    assert reader.read(question, passages, enough=never) == reader.read(question, passages)
+    assert seen == [4, 6]
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,6 +12,7 @@ from embeddings.errors import DeletedDocument
 from embeddings.filters import Filter
 from service.answering.answering import Answering, AskRequest, Exchange
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
+from service.answering.ports import Enough
 
 TEXT = (
     "Pemberlow Bakery stands on the quay. It was founded by Ada Marsh in 1921.\n"
@@ -75,13 +76,17 @@ class Scripted:
     threshold: float = 0.5
     name: str = "scripted"
     read_passages: int = 0
+    stops_early: bool = False
 
-    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
-        self.read_passages = len(passages)
-        return [
-            Reading(spans=tuple(ReadSpan(span=span, probability=p) for span, p in self.says(each)), no_answer=0.1)
-            for each in passages
-        ]
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
+        readings: list[Reading] = []
+        for each in passages:
+            spans = tuple(ReadSpan(span=span, probability=p) for span, p in self.says(each))
+            readings.append(Reading(spans=spans, no_answer=0.1))
+            if self.stops_early and enough is not None and enough(readings):
+                break
+        self.read_passages = len(readings)
+        return readings
 
 
 def shelf(*texts: str) -> Shelf:
@@ -191,10 +196,10 @@ class Knowing(Scripted):
 
     answers: dict[str, tuple[Span, float]] = field(default_factory=dict)
 
-    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
         known = [found for word, found in self.answers.items() if word in question]
         self.says = lambda _: known
-        return super().read(question, passages)
+        return super().read(question, passages, enough=enough)
 
 
 def knowing(**answers: tuple[Span, float]) -> Knowing:
@@ -330,3 +335,46 @@ def test_explain_gives_the_whole_trace() -> None:
     part = {"question": "Who?", "intent": "fact", "search": {"dense": "trace"}, "reader": [read]}
     assert answer.explain == {"parts": [part], "threshold": 0.5}
     assert ask(reader, shelf(TEXT)).explain is None
+
+
+def early(*spans: tuple[Span, float]) -> Scripted:
+    """It may stop after each passage."""
+    return Scripted(lambda each: [spans[0]] if each.text.startswith("Pemberlow") else spans[1:], stops_early=True)
+
+
+NAME = place("Ada Marsh")
+
+
+@pytest.mark.parametrize(
+    ("question", "probability", "read"),
+    [
+        ("Who founded it?", 0.9, 1),
+        ("Why was it founded?", 0.9, 1),
+        ("Who founded it?", 0.6, 3),
+        ("List all founders of the bakery.", 0.9, 3),
+        ("Is it founded by Ada?", 0.9, 3),
+    ],
+    ids=["sure", "a sure reason", "unsure", "a list", "yes or no"],
+)
+def test_a_sure_answer_is_not_looked_for_any_further(question: str, probability: float, read: int) -> None:
+    reader = early((NAME, probability))
+
+    answer = ask(reader, shelf(TEXT, "The quay is long.", "Oak burns well."), AskRequest(question=question))
+
+    assert reader.read_passages == read
+    assert (answer.degraded, len(answer.hits)) == (None, 3)
+    assert [hit.scores.reader is None for hit in answer.hits] == [number >= read for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("other", "read"),
+    [("The quay is 90 metres long.", 1), ("Today the bakery employs 20 people.", 2)],
+    ids=["another figure", "another figure for the same thing"],
+)
+def test_a_sure_figure_is_compared_with_those_of_further_passages(other: str, read: int) -> None:
+    reader = early((place("14"), 0.9), (Span(other.index("0") - 1, other.index("0") + 1), 0.8))
+
+    answer = ask(reader, shelf(TEXT, other), AskRequest(question="How many people work there?"))
+
+    assert reader.read_passages == read
+    assert [claim.conflict for claim in answer.claims] == ([None] if read == 1 else [1, 1])

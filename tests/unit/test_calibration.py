@@ -11,6 +11,7 @@ import pytest
 from embeddings.domain import Span
 from service.answering.calibration import CalibratedReader, Calibration, Isotonic, Platt, UnsoundCalibration
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
+from service.answering.ports import Enough
 from service.evaluation.fitting import CannotFit, choose, cross_validated, fit
 
 PLATT = Calibration(
@@ -23,7 +24,7 @@ class TwoSpans:
     name = "quoting"
     threshold = 0.16
 
-    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
         spans = (ReadSpan(span=Span(0, 3), probability=0.6), ReadSpan(span=Span(4, 7), probability=0.2))
         return [Reading(spans=spans, no_answer=0.2, yes=0.6) for _ in passages]
 
@@ -36,6 +37,27 @@ def test_a_calibrated_reader_finds_the_same_with_other_probabilities() -> None:
     assert reading.no_answer == pytest.approx(1 - 0.75)  # 0.8 lies halfway between (0.6, 0.5) and (1, 1)
     assert (reading.yes, reading.no) == (0.5, 0)
     assert (reader.name, reader.threshold) == ("quoting", 0.3)
+
+
+def test_what_is_enough_is_judged_by_calibrated_probabilities() -> None:
+    seen: list[float] = []
+
+    class Asking(TwoSpans):
+        def read(
+            self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None
+        ) -> list[Reading]:
+            readings = super().read(question, passages)
+            assert enough is None or enough(readings)
+            return readings
+
+    def enough(readings: Sequence[Reading]) -> bool:
+        seen.extend(reading.spans[0].probability for reading in readings)
+        return True
+
+    passage = ReadingPassage(text="one two", context="", similarity=None, bm25=None, fused=0.0)
+    CalibratedReader(Asking(), ISOTONIC).read("?", [passage], enough=enough)
+    CalibratedReader(Asking(), ISOTONIC).read("?", [passage])
+    assert seen == [0.5]
 
 
 def test_platt_moves_log_odds_and_leaves_certainty() -> None:

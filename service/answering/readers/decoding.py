@@ -52,11 +52,8 @@ class Decoded:
 
 def decode(passages: Sequence[PassageScores]) -> list[Decoded]:
     tables = [_table(one) for one in passages]
-    totals = [
-        np.logaddexp.reduce([*table[np.isfinite(table)], one.yes, one.no])
-        for one, table in zip(passages, tables, strict=True)
-    ]
-    everything = float(np.logaddexp.reduce([0.0, *totals]))
+    totals = [_log_sum(np.append(table, (one.yes, one.no))) for one, table in zip(passages, tables, strict=True)]
+    everything = _log_sum(np.array([0.0, *totals]))
     return [
         Decoded(
             spans=tuple(_best(table, everything)),
@@ -66,6 +63,12 @@ def decode(passages: Sequence[PassageScores]) -> list[Decoded]:
         )
         for one, table, total in zip(passages, tables, totals, strict=True)
     ]
+
+
+def _log_sum(scores: Scores) -> float:
+    """The logarithm of the sum of their exponentials."""
+    highest = float(scores.max())
+    return highest + float(np.log(np.exp(scores - highest).sum()))
 
 
 def _table(one: PassageScores) -> Scores:

@@ -18,6 +18,7 @@ from embeddings.encoders.compiled import open_session
 from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.text import words
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
+from service.answering.ports import Enough
 from service.answering.readers.confidence import Confidence, span_features, verdict_features
 from service.answering.readers.decoding import Decoded, PassageScores, decode
 from service.answering.readers.inputs import ReaderInput, ReaderTokenizer
@@ -27,6 +28,8 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 CONFIDENCE = "confidence.json"
 MANIFEST = "manifest.json"
+ROUND = 4
+"""Passages that are read before it is asked whether they are enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +86,25 @@ class SpanReader:
     def threshold(self) -> float:
         return self._confidence.threshold
 
-    def read(self, question: str, passages: Sequence[ReadingPassage]) -> list[Reading]:
-        weighed = self.weigh(question, passages)
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
+        inputs = self._inputs(question, passages)
+        step = len(inputs) if enough is None else ROUND
+        scores: list[PassageScores] = []
+        readings: list[Reading] = []
+        while len(scores) < len(inputs):
+            scores += self.scores(inputs[len(scores) : len(scores) + step])
+            readings = self._readings(passages[: len(scores)], inputs[: len(scores)], scores)
+            if enough is not None and enough(readings):
+                break
+        return readings
+
+    def _inputs(self, question: str, passages: Sequence[ReadingPassage]) -> list[ReaderInput]:
+        return self.tokenizer.inputs(question, [(one.context, one.text) for one in passages])
+
+    def _readings(
+        self, passages: Sequence[ReadingPassage], inputs: Sequence[ReaderInput], scores: Sequence[PassageScores]
+    ) -> list[Reading]:
+        weighed = _weighed(passages, inputs, scores)
         scale = self._verdict_scale([each.decoded for each in weighed])
         return [
             Reading(
@@ -101,27 +121,8 @@ class SpanReader:
 
     def weigh(self, question: str, passages: Sequence[ReadingPassage]) -> list[Weighed]:
         """What confidence is computed from, for each passage."""
-        inputs = self.tokenizer.inputs(question, [(one.context, one.text) for one in passages])
-        decoded = decode(self.scores(inputs))
-        placed = [
-            [(Span(one.offsets[span.first][0], one.offsets[span.last][1]), span.probability) for span in each.spans]
-            for one, each in zip(inputs, decoded, strict=True)
-        ]
-        said = _said(passages, placed)
-        answered, best = sum(one.mass for one in decoded), max(said.values(), default=0.0)
-        return [
-            Weighed(
-                decoded=each,
-                spans=tuple(span for span, _ in spans),
-                features=tuple(
-                    span_features(
-                        mass=said[_words(passage, span)], answered=answered, similarity=passage.similarity, best=best
-                    )
-                    for span, _ in spans
-                ),
-            )
-            for passage, each, spans in zip(passages, decoded, placed, strict=True)
-        ]
+        inputs = self._inputs(question, passages)
+        return _weighed(passages, inputs, self.scores(inputs))
 
     def _verdict_scale(self, decoded: Sequence[Decoded]) -> float:
         """What yes and no of each passage are multiplied by, so that those of all add up to what they are worth."""
@@ -149,6 +150,31 @@ class SpanReader:
         return PassageScores(
             starts=starts[0, own].astype(np.float64), ends=ends[0, own].astype(np.float64), yes=yes, no=no
         )
+
+
+def _weighed(
+    passages: Sequence[ReadingPassage], inputs: Sequence[ReaderInput], scores: Sequence[PassageScores]
+) -> list[Weighed]:
+    decoded = decode(scores)
+    placed = [
+        [(Span(one.offsets[span.first][0], one.offsets[span.last][1]), span.probability) for span in each.spans]
+        for one, each in zip(inputs, decoded, strict=True)
+    ]
+    said = _said(passages, placed)
+    answered, best = sum(one.mass for one in decoded), max(said.values(), default=0.0)
+    return [
+        Weighed(
+            decoded=each,
+            spans=tuple(span for span, _ in spans),
+            features=tuple(
+                span_features(
+                    mass=said[_words(passage, span)], answered=answered, similarity=passage.similarity, best=best
+                )
+                for span, _ in spans
+            ),
+        )
+        for passage, each, spans in zip(passages, decoded, placed, strict=True)
+    ]
 
 
 def _said(
