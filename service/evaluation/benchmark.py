@@ -77,12 +77,12 @@ def _serving(documents: list[Pep], options: argparse.Namespace) -> str:
             pass
         with served(data) as second:
             memory: list[list[Cell]] = [["ready", *_memory(second)]]
-            rows = _answering(second, "default", "seeds", about_seeds)
+            rows = answering(second, "default", "seeds", about_seeds)
             memory.append(["after questions on the seeds", *_memory(second)])
             ingested = _ingest(second, documents)
             memory.append(["after taking in the PEPs", *_memory(second)])
             time.sleep(REST_SECONDS)
-            rows += _answering(second, "peps", "PEPs", about_peps)
+            rows += answering(second, "peps", "PEPs", about_peps)
             memory.append(["after questions on the PEPs", *_memory(second)])
     starts: list[list[Cell]] = [
         ["first, reading the seeds in", f"{first.start_seconds:.2f}"],
@@ -103,7 +103,7 @@ def _memory(service: Served) -> list[Cell]:
     return [service.memory_megabytes(), service.memory_megabytes("VmHWM")]
 
 
-def _answering(service: Served, collection: str, name: str, asked: Sequence[str]) -> list[list[Cell]]:
+def answering(service: Served, collection: str, name: str, asked: Sequence[str]) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     for verb in ("search", "ask"):
         requests = [

