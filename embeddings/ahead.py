@@ -1,10 +1,12 @@
-"""Work that is done before its turn comes, and in groups."""
+"""Work that is done before its turn comes, beside other work, and in groups."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -31,6 +33,23 @@ def ahead(
         finally:
             for _, future in begun:
                 future.cancel()
+
+
+_BESIDE = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="beside")
+
+
+@contextmanager
+def meanwhile(work: Callable[[], Result]) -> Iterator[Callable[[], Result]]:
+    """Works in another thread, if one is free, while the block does something else; calling what it gives waits for it.
+
+    When the block ends, the work has ended or is never begun.
+    """
+    future = _BESIDE.submit(work)
+    try:
+        yield lambda: work() if future.cancel() else future.result()
+    finally:
+        if not future.cancel():
+            wait([future])
 
 
 def grouped(

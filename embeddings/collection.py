@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +29,7 @@ from embeddings.domain import (
     VersionText,
 )
 from embeddings.encoding import PassageEncoding, Progress
+from embeddings.erasing import Erasing
 from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
@@ -40,8 +40,6 @@ from embeddings.registry import NAME
 
 logger = logging.getLogger(__name__)
 
-ERASING = "erasing"
-"""In the store's own notes while traces of what was purged are left."""
 PREPARED_AHEAD = 2
 """Groups prepared while one is committed: while one of them is cut, the other is encoded."""
 GROUP = 64
@@ -108,7 +106,6 @@ class Collection:
         self.database = Database(folder / "collection.db", schema="collection")
         self._committing = threading.Lock()
         self._encoding = PassageEncoding(parts.encoder, self.database, self._committing)
-        self._erasing = threading.Lock()
         self._begin()
         self._recut()
         checkpoints = Checkpoints(
@@ -119,8 +116,9 @@ class Collection:
             words=parts.words,
         )
         self.live = LiveView(self.database, checkpoints)
+        self._erasing = Erasing(self.database, self.originals, self.live, self._committing)
         try:
-            self._finish_erasing()
+            self._erasing.finish()
         except (Busy, DiskFull, StoreReadOnly) as error:
             logger.error("a purge is not finished yet", extra={"collection": name, "reason": str(error)})
 
@@ -347,59 +345,21 @@ class Collection:
         with self._committing:
             with self.database.writing() as connection:
                 found = records.find_version(connection, document_id)
-                can_be_erased = purge and found is not None and self._has_traces(connection, found)
+                can_be_erased = purge and found is not None and self._erasing.has_traces(connection, found)
                 if found is None or not (found.is_current or can_be_erased):
                     raise UnknownDocument(f"There is no document {document_id!r} in this collection.")
                 deletion = writes.delete_document(connection, found)
             self.live.follow()
         if purge:
-            with self._erasing:  # One at a time: the note that it is not finished is of one purge.
-                self._erase(document_id)
+            self._erasing.erase(document_id)
         self._upkeep.tend(self)
         return DeleteReceipt(
             document_id=document_id, versions=deletion.versions, passages=deletion.passages, seq=deletion.seq
         )
 
-    def _erase(self, document_id: str) -> None:
-        with self._committing, self.database.writing() as connection:
-            is_overdue = records.meta(connection, ERASING)
-            unnamed = writes.erase_document(connection, document_id)
-            records.set_meta(connection, ERASING, 1)
-        if is_overdue:
-            self._finish_erasing()
-        else:
-            self._erase_traces(unnamed)
-
-    @staticmethod
-    def _has_traces(connection: Connection, found: records.StoredVersion) -> bool:
-        return bool(found.source_sha or records.meta(connection, ERASING))
-
-    def _finish_erasing(self) -> None:
-        """Where a purge was cut short: by a kill, or since a long read held it up."""
-        with self.database.reading() as connection:
-            if not records.meta(connection, ERASING):
-                return
-            named = set(records.named_originals(connection))
-        self._erase_traces(sha for sha in self.originals.all() if sha not in named)
-
-    def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
-        """In the store's log, the index generations and the originals, in this order."""
-        with self.live.between_generations():
-            self.database.truncate_log()
-        self.live.forget_the_past()
-        self.forget(unnamed)
-        with self._committing, self.database.writing() as connection:
-            records.set_meta(connection, ERASING, 0)
-
     def forget(self, shas: Iterable[bytes]) -> None:
         """Remove the originals that neither a version nor an unfinished job needs."""
-        with self._committing:
-            for sha in shas:
-                self.originals.remove(sha, unless=partial(self._is_named, sha))
-
-    def _is_named(self, sha: bytes) -> bool:
-        with self.database.reading() as connection:
-            return records.is_original_named(connection, sha)
+        self._erasing.forget(shas)
 
     def close(self) -> None:
         """Checkpoint what has been written, so that the next start is quick."""

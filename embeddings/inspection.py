@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.checkpoints import Checkpoints, keys_digest
-from embeddings.collection import ERASING, Parts
+from embeddings.collection import Parts
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
+from embeddings.erasing import ERASING
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
 from embeddings.recall import recall

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, repeat
@@ -12,10 +12,11 @@ from itertools import chain, repeat
 import numpy as np
 
 from embeddings import bm25, crowding, fusion
+from embeddings.ahead import meanwhile
 from embeddings.corpus import passages as stored
 from embeddings.corpus.conditions import Condition, condition
 from embeddings.corpus.database import Connection, Database
-from embeddings.domain import Hit, Keys, Scores, SearchResult, Vectors
+from embeddings.domain import Hit, Keys, RowNumbers, Scores, SearchResult, Vectors
 from embeddings.filters import Filter
 from embeddings.ports import Encoder
 from embeddings.text import content_words
@@ -48,11 +49,13 @@ class Stopwatch:
 def search(query: Query, view: View, database: Database, encoder: Encoder, collection: str) -> SearchResult:
     """Search one immutable view. What was deleted since the view was made drops out when the store is read."""
     watch = Stopwatch()
-    with watch.stage("total"):
-        with watch.stage("encode"):
-            vector = encoder.encode_questions([query.question])[0]
-        with watch.stage("search"), database.reading() as connection:
-            found = _Search(query, view, connection, collection, vector).run()
+    with watch.stage("total"), database.reading() as connection:
+        asked = _Search(query, view, connection, collection)
+        with meanwhile(asked.by_words) as by_words:
+            with watch.stage("encode"):
+                vector = encoder.encode_questions([query.question])[0]
+            with watch.stage("search"):
+                found = asked.run(vector, by_words())
     return SearchResult(
         hits=found.hits,
         seq=view.seq,
@@ -76,6 +79,16 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Worded:
+    """What the words of the question find, before anything is known of its vector."""
+
+    rows: Sequence[RowNumbers]
+    """Of each segment."""
+    stored: Mapping[int, stored.Candidate]
+    bm25: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     hits: tuple[Hit, ...]
     allowed_passages: int
@@ -85,26 +98,32 @@ class _Found:
 class _Search:
     """One query over one view and one snapshot of the store."""
 
-    def __init__(self, query: Query, view: View, connection: Connection, collection: str, vector: Vectors) -> None:
+    def __init__(self, query: Query, view: View, connection: Connection, collection: str) -> None:
         self._query = query
         self._view = view
         self._connection = connection
         self._collection = collection
-        self._vector = vector
+        self._depth = max(DEPTH, query.top_k)
         self._words = list(dict.fromkeys(content_words(query.question)))
+        self._statistics = view.statistics(self._words)
         self._condition: Condition = condition(query.filter)
         allowed: Keys | None = None
         if query.filter is not None:
             allowed = stored.allowed_indexings(connection, view.seq, self._condition)
         self._rows = [segment.rows(allowed) for segment in view.segments]
 
-    def run(self) -> _Found:
-        depth = max(DEPTH, self._query.top_k)
-        candidates = self._candidates(depth)
+    def by_words(self) -> _Worded:
+        rows = self._view.word_candidates(self._words, self._depth, self._rows)
+        keys = [segment.passage_keys[own] for segment, own in zip(self._view.segments, rows, strict=True)]
+        known = self._stored(key for own in keys for key in own.tolist())
+        return _Worded(rows=rows, stored=known, bm25=self._scores(known))
+
+    def run(self, vector: Vectors, worded: _Worded) -> _Found:
+        candidates = self._candidates(vector, worded)
         chosen = self._chosen(candidates)
         while len(chosen) < self._query.top_k and not candidates.are_all:
-            depth *= 4
-            candidates = self._candidates(depth)
+            self._depth *= 4
+            candidates = self._candidates(vector, self.by_words())
             chosen = self._chosen(candidates)
         return _Found(
             hits=self._hits(candidates, chosen),
@@ -116,34 +135,39 @@ class _Search:
         pairs = zip(self._view.segments, self._rows, strict=True)
         return sum(len(segment) if rows is None else int(np.count_nonzero(rows.mask)) for segment, rows in pairs)
 
-    def _candidates(self, depth: int) -> Candidates:
-        similarity, are_all = self._gather(depth)
-        known = stored.candidates(self._connection, self._view.seq, similarity)
+    def _stored(self, keys: Iterable[int]) -> dict[int, stored.Candidate]:
+        return stored.candidates(self._connection, self._view.seq, keys)
+
+    def _scores(self, known: Mapping[int, stored.Candidate]) -> dict[int, float]:
+        return bm25.scores(self._words, {key: one.words for key, one in known.items()}, self._statistics)
+
+    def _candidates(self, vector: Vectors, worded: _Worded) -> Candidates:
+        similarity, are_all = self._gather(vector, worded)
+        others = self._stored(key for key in similarity if key not in worded.stored)
+        known = {**worded.stored, **others}
         similarity = {key: similarity[key] for key in known}
-        statistics = self._view.statistics(self._words)
-        words = bm25.scores(self._words, {key: one.words for key, one in known.items()}, statistics)
-        fused = fusion.fuse(similarity, words, bm25_bound=bm25.bound(self._words, statistics))
+        words = {**worded.bm25, **self._scores(others)}
+        fused = fusion.fuse(similarity, words, bm25_bound=bm25.bound(self._words, self._statistics))
         return Candidates(similarity=similarity, bm25=words, fused=fused, stored=known, are_all=are_all)
 
-    def _gather(self, depth: int) -> tuple[dict[int, float], bool]:
-        """The best `depth` passages by similarity and about as many by words, with their similarities."""
+    def _gather(self, vector: Vectors, words: _Worded) -> tuple[dict[int, float], bool]:
+        """The best passages by similarity, and those by words, with their similarities."""
         similarity: dict[int, float] = {}
         nearest: list[int] = []
         by_words: list[int] = []
         are_all = True
         segments = self._view.segments
-        proposed = self._view.word_candidates(self._words, depth, self._rows)
-        for segment, rows, worded in zip(segments, self._rows, proposed, strict=True):
-            near, _ = segment.vectors.search(self._vector, depth, rows)
-            are_all = are_all and len(near) < depth
+        for segment, rows, worded in zip(segments, self._rows, words.rows, strict=True):
+            near, _ = segment.vectors.search(vector, self._depth, rows)
+            are_all = are_all and len(near) < self._depth
             found = np.union1d(near, worded)
             keys = segment.passage_keys
             similarity.update(
-                zip(keys[found].tolist(), segment.vectors.similarities(self._vector, found).tolist(), strict=True)
+                zip(keys[found].tolist(), segment.vectors.similarities(vector, found).tolist(), strict=True)
             )
             nearest += keys[near].tolist()
             by_words += keys[worded].tolist()
-        best = sorted(nearest, key=lambda key: (-similarity[key], key))[:depth]
+        best = sorted(nearest, key=lambda key: (-similarity[key], key))[: self._depth]
         return {key: similarity[key] for key in (*best, *by_words)}, are_all and len(best) == len(nearest)
 
     def _chosen(self, candidates: Candidates) -> list[int]:
@@ -189,10 +213,9 @@ class _Search:
 
     def _explain(self, candidates: Candidates, chosen: list[int]) -> Mapping[str, object]:
         similarity, words = fusion.ranks(candidates.similarity), fusion.ranks(candidates.bm25)
-        statistics = self._view.statistics(self._words)
         listed_by = crowding.weighted(candidates.fused, candidates.stored, self._words)
         return {
-            "words": {word: round(statistics.idf(word), 4) for word in self._words},
+            "words": {word: round(self._statistics.idf(word), 4) for word in self._words},
             "passages": {"live": self._view.passages, "allowed": self._count_allowed()},
             "candidates": len(candidates.fused),
             "fusion": fusion.DESCRIPTION,

@@ -347,6 +347,7 @@ def test_keys_survive_a_restart_and_are_known_before_it(engine: Engine, make_key
         ({"asks_per_minute": 0}, "/asks_per_minute"),
         ({"expires_at": "tomorrow"}, "/expires_at"),
         ({"expires_at": 0}, "/expires_at"),
+        ({"expires_at": "1900000000"}, "/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59.999999Z"}, "/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-23:00"}, "/expires_at"),
         ({"expires_at": "0001-01-01T00:00:00+23:00"}, "/expires_at"),

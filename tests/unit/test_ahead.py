@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
-from embeddings.ahead import ahead, grouped
+from embeddings.ahead import ahead, grouped, meanwhile
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -74,3 +76,44 @@ def test_nothing_to_do_is_done_at_once() -> None:
 )
 def test_groups_keep_the_order_and_both_bounds(weights: list[int], groups: list[list[int]]) -> None:
     assert list(grouped(weights, weight=lambda one: one, most_items=3, most_weight=10)) == groups
+
+
+def test_meanwhile_works_in_another_thread_and_gives_the_result() -> None:
+    with meanwhile(threading.get_ident) as result:
+        assert result() != threading.get_ident()
+
+
+def test_meanwhile_does_the_work_itself_where_no_thread_is_free() -> None:
+    release = threading.Event()
+    with ExitStack() as stack:
+        for _ in range(os.cpu_count() or 1):
+            stack.enter_context(meanwhile(release.wait))
+        stack.callback(release.set)  # comes first
+        with meanwhile(threading.get_ident) as result:
+            assert result() == threading.get_ident()
+
+
+def test_meanwhile_has_ended_with_its_block_however_that_ends() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.05)
+        ended.set()
+
+    def fail_meanwhile() -> None:
+        with meanwhile(work):
+            begun.wait()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail_meanwhile()
+    assert ended.is_set()
+
+
+def test_meanwhile_raises_what_the_work_raised() -> None:
+    def fail() -> None:
+        raise LookupError("gone")
+
+    with pytest.raises(LookupError, match="gone"), meanwhile(fail) as result:
+        result()

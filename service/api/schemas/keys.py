@@ -17,6 +17,8 @@ UPLOADS_PER_MINUTE = 10
 VISITOR_ASKS_PER_MINUTE = 10
 _ORIGIN = re.compile(r"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?")
 
+_DATED = re.compile(r"\d{4}-\d\d-\d\d")
+
 Rate = Annotated[int | None, Field(ge=1, le=1_000_000)]
 
 
@@ -28,7 +30,7 @@ def _origin(value: str) -> str:
 
 def _text(value: object) -> object:
     """Not a number of seconds: nobody would know since when."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not _DATED.match(value):
         raise ValueError("A moment is text, as in 2030-01-31T12:00:00Z.")
     return value
 

@@ -1,0 +1,71 @@
+"""Purges: what is erased leaves no trace in the store, its log, the indexes and the originals."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from functools import partial
+
+from embeddings.corpus import records, writes
+from embeddings.corpus.database import Connection, Database
+from embeddings.files import Originals
+from embeddings.live_view import LiveView
+
+ERASING = "erasing"
+"""In the store's own notes while traces of what was purged are left."""
+
+
+class Erasing:
+    """Of one collection. What is cut short, by a kill or a long read, is finished by the next purge or start."""
+
+    def __init__(self, database: Database, originals: Originals, live: LiveView, committing: threading.Lock) -> None:
+        self._database = database
+        self._originals = originals
+        self._live = live
+        self._committing = committing
+        self._one_at_a_time = threading.Lock()
+        """The note that a purge is not finished is of one purge."""
+
+    @staticmethod
+    def has_traces(connection: Connection, found: records.StoredVersion) -> bool:
+        """Whether there may be something left to erase of a document that has been deleted."""
+        return bool(found.source_sha or records.meta(connection, ERASING))
+
+    def erase(self, document_id: str) -> None:
+        """A document that has been deleted. Raises Busy where a long read holds it up."""
+        with self._one_at_a_time:
+            with self._committing, self._database.writing() as connection:
+                is_overdue = records.meta(connection, ERASING)
+                unnamed = writes.erase_document(connection, document_id)
+                records.set_meta(connection, ERASING, 1)
+            if is_overdue:
+                self.finish()
+            else:
+                self._erase_traces(unnamed)
+
+    def finish(self) -> None:
+        """What an earlier purge has left. Raises Busy, DiskFull, StoreReadOnly."""
+        with self._database.reading() as connection:
+            if not records.meta(connection, ERASING):
+                return
+            named = set(records.named_originals(connection))
+        self._erase_traces(sha for sha in self._originals.all() if sha not in named)
+
+    def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
+        """In the store's log, the index generations and the originals, in this order."""
+        with self._live.between_generations():
+            self._database.truncate_log()
+        self._live.forget_the_past()
+        self.forget(unnamed)
+        with self._committing, self._database.writing() as connection:
+            records.set_meta(connection, ERASING, 0)
+
+    def forget(self, shas: Iterable[bytes]) -> None:
+        """Remove the originals that neither a version nor an unfinished job needs."""
+        with self._committing:
+            for sha in shas:
+                self._originals.remove(sha, unless=partial(self._is_named, sha))
+
+    def _is_named(self, sha: bytes) -> bool:
+        with self._database.reading() as connection:
+            return records.is_original_named(connection, sha)
