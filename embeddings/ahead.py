@@ -35,7 +35,9 @@ def ahead(
                 future.cancel()
 
 
-_BESIDE = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="beside")
+MEANWHILE = "meanwhile"
+"""What the names of threads begin with that work beside others."""
+_BESIDE = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=MEANWHILE)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Mapping, Set
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -43,15 +44,26 @@ class Check:
 class Rest:
     """Tells where writing has come to rest; once each time, so that a checkpoint that fails is not tried on and on."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._seen: Mapping[Collection, int] = {}
-        self._written: Set[Collection] = set()
+        self._written_at: dict[Collection, float] = {}
+        """Of those not told yet: when a write was seen last."""
 
     def look(self, seqs: Mapping[Collection, int]) -> list[Collection]:
-        """Collections written to before the last look and not since; what is new counts as written to."""
-        written = {collection for collection, seq in seqs.items() if seq != self._seen.get(collection)}
-        resting = [collection for collection in seqs if collection in self._written - written]
-        self._seen, self._written = seqs, written
+        """Collections that were written to, and since then not for longer than a checkpoint takes several times.
+
+        What is new counts as written to. While a large collection is filled, seconds pass between two writes.
+        """
+        now = self._clock()
+        self._written_at |= {one: now for one, seq in seqs.items() if seq != self._seen.get(one)}
+        self._seen = seqs
+        resting = [
+            one
+            for one, at in self._written_at.items()
+            if one in seqs and now - at > WHILE_WRITING.rest * one.live.checkpoint_seconds
+        ]
+        self._written_at = {one: at for one, at in self._written_at.items() if one in seqs and one not in resting}
         return resting
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,11 +29,17 @@ class Patience:
     """Of the base."""
     removed_share: float
     """Of all rows."""
+    rest: float = 0.0
+    """Since the last checkpoint, in times of what that took. Before, only a tail that fills memory is reason enough."""
 
 
-WHILE_WRITING = Patience(rows=5_000, tail_share=0.05, removed_share=0.2)
+WHILE_WRITING = Patience(rows=5_000, tail_share=0.05, removed_share=0.2, rest=4.0)
 AT_REST = Patience(rows=500, tail_share=0.01, removed_share=0.05)
 IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.01, removed_share=0.05)
+
+
+LONGEST_TAIL = 100_000
+"""Rows: about 200 MB."""
 
 
 class LiveView:
@@ -43,6 +51,9 @@ class LiveView:
         self._publishing = threading.Lock()
         self._writing_generation = threading.Lock()
         self._advanced = threading.Condition()
+        self._checkpointed_at = -math.inf
+        self.checkpoint_seconds = 0.0
+        """What the last one took."""
         self._view = self._recovered()
 
     @property
@@ -65,6 +76,10 @@ class LiveView:
 
     def is_checkpoint_due(self, patience: Patience) -> bool:
         view = self._view
+        if view.tail_rows > LONGEST_TAIL:
+            return True
+        if time.monotonic() - self._checkpointed_at < patience.rest * self.checkpoint_seconds:
+            return False
         base_rows = 0 if view.base is None else len(view.base)
         return view.tail_rows > max(patience.rows, patience.tail_share * base_rows) or view.removed > max(
             patience.rows, patience.removed_share * (view.passages + view.removed)
@@ -77,12 +92,15 @@ class LiveView:
     def checkpoint(self) -> None:
         """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail."""
         with self._writing_generation:
+            began = time.monotonic()
             view = self._rebuilt()
             with self._database.reading() as connection:
                 view = self._caught_up(connection, view)
             # What was written while that went on is little: writers wait for no more than this.
             with self._publishing, self._database.reading() as connection:
                 self._publish(self._caught_up(connection, view))
+            self._checkpointed_at = time.monotonic()
+            self.checkpoint_seconds = self._checkpointed_at - began
 
     def recall(self) -> float:
         """Of the index on disk, recall@10 against an exact search with the vectors of the store."""

@@ -45,7 +45,7 @@ def store_vectors(connection: Connection, vectors: Mapping[bytes, Vectors]) -> N
     for sha, vector in vectors.items():
         stored = np.ascontiguousarray(vector, "<f4").tobytes()
         rows.append((sha, stored, zlib.crc32(stored)))
-    connection.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+    connection.executemany("INSERT OR IGNORE INTO vectors (content_sha, vector, crc32) VALUES (?, ?, ?)", rows)
 
 
 def put_version(
@@ -111,7 +111,7 @@ def _insert_version(
          prepared.source_sha, now, now),
     ).get  # fmt: skip
     pieces = [(version_key, start // PIECE, text[start : start + PIECE]) for start in range(0, len(text), PIECE)]
-    connection.executemany("INSERT INTO texts VALUES (?, ?, ?)", pieces)
+    connection.executemany("INSERT INTO texts (version_key, piece, text) VALUES (?, ?, ?)", pieces)
     _insert_fields(connection, version_key, source.metadata)
     return int(version_key)
 

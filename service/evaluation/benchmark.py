@@ -21,7 +21,7 @@ from service.evaluation.tables import Cell, table, write_section
 
 CLIENTS = (1, 8)
 WARM_UP = 20
-REST_SECONDS = 15
+REST_SECONDS = 30
 """Between ingestion and questions: people ask what has been there for a while, when indexes are up to date."""
 BYTES_PER_MEGABYTE = 1e6
 PARTS = ("serving", "encoding")

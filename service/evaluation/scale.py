@@ -43,7 +43,7 @@ DELETED_SHARE = 0.07
 """Of the documents: so many that a new index is due once writing rests."""
 LEAST_REMOVED = 1_000
 """Passages: fewer are not worth a new index."""
-REST_SECONDS = 15
+REST_SECONDS = 30
 LONGEST_BUILD_SECONDS = 1800
 EXPLAINED = (
     "The passages are made, not found: sentences of the PEPs in new company, each passage with the mean of its "

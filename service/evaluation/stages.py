@@ -12,6 +12,8 @@ from functools import wraps
 from pkgutil import resolve_name
 from typing import Any
 
+from embeddings.ahead import MEANWHILE
+
 Calls = Mapping[str, Sequence[Callable[[], object]]]
 """Calls of stages, by the stage's name, to be made again."""
 
@@ -24,6 +26,10 @@ class Stage:
     depends on none. A function that a module imported by name is named there."""
     is_kept: bool = False
     """Whether its calls are kept, to be made again alone."""
+
+
+BESIDE = "beside the encoding: "
+"""Before the name of a stage that runs while its question's thread does something else."""
 
 
 @dataclass(slots=True)
@@ -54,7 +60,7 @@ class Watch:
                 if inside:
                     inside[-1] += taken
                 with self._adding:
-                    self.milliseconds[stage.name] += own
+                    self.milliseconds[_named(stage)] += own
                     if stage.is_kept:
                         self.calls[stage.name].append(lambda: function(*arguments, **named))
 
@@ -66,6 +72,10 @@ class Watch:
             self._inside.stack = []
         stack: list[float] = self._inside.stack
         return stack
+
+
+def _named(stage: Stage) -> str:
+    return BESIDE + stage.name if threading.current_thread().name.startswith(MEANWHILE) else stage.name
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from embeddings import library as upkeep
+from embeddings import live_view
 from embeddings.checkpoints import Checkpoints
 from embeddings.collection import Collection
 from embeddings.errors import DiskFull
@@ -81,7 +84,35 @@ def test_rest_is_told_once_after_writing_and_not_while_it_goes_on(open_library: 
     library = open_library()
     library.create("notes")
     notes = library.collection("notes")
-    rest = Rest()
+    rest = Rest(clock=itertools.count().__next__)
     looks = [rest.look({notes: seq}) for seq in (1, 2, 3, 3, 3, 4, 4)]
     assert looks == [[], [], [], [notes], [], [], [notes]]
     assert rest.look({}) == []
+
+
+def test_writing_has_come_to_rest_when_a_checkpoint_would_not_hold_it_up_for_long(open_library: OpenLibrary) -> None:
+    library = open_library()
+    library.create("notes")
+    notes = library.collection("notes")
+    notes.live.checkpoint_seconds = 1.0
+    rest = Rest(clock=itertools.count().__next__)
+    assert [rest.look({notes: seq}) for seq in (1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2)] == [*9 * [[]], [notes], []]
+
+
+def test_checkpoints_leave_writers_the_machine_for_longer_than_they_take(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = Patience(rows=0, tail_share=0.0, removed_share=1.0, rest=4.0)
+    library = open_library()
+    library.create("notes")
+    notes = library.collection("notes")
+    fill(notes, 2)
+    assert notes.live.is_checkpoint_due(often)
+    notes.live.checkpoint()
+    notes.live.checkpoint_seconds = 60.0
+    fill(notes, 4)
+    assert notes.live.current.tail_rows
+    assert not notes.live.is_checkpoint_due(often)
+    assert notes.live.is_checkpoint_due(replace(often, rest=0.0))
+    monkeypatch.setattr(live_view, "LONGEST_TAIL", 1)
+    assert notes.live.is_checkpoint_due(often)
