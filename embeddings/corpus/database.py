@@ -19,6 +19,8 @@ CHECKED_AT_ONCE_BYTES = 500_000_000
 """Looking at every page of a larger file takes longer than a start should: that is left to `check`."""
 CHECK_STEPS = 100_000
 """Of SQLite's machine, between two looks at whether to go on."""
+PAGE_SIZE_AT = 16
+"""In the file: two bytes, big-endian. The SQLite database file format, 1.3.2."""
 COPIED_PAGES = 2_048
 """Of a backup, between two reports of progress: 8 MiB."""
 
@@ -59,6 +61,8 @@ class Database:
         self._failed = False
         with _store_errors():
             existed = path.exists()
+            if existed and _is_cut_short(path):
+                raise StoreCorrupt("The store of this collection is cut short. Restore it from a backup.")
             self._writer = apsw.Connection(str(path))
             path.chmod(0o600)
             self.prepare(self._writer)
@@ -161,6 +165,17 @@ class Database:
             self._idle.get_nowait().close()
         with self._lock:
             self._writer.close()
+
+
+def _is_cut_short(path: Path) -> bool:
+    """Whether the last page is not whole; SQLite would fill it with zeros. A log left by a kill may still hold it."""
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(PAGE_SIZE_AT)
+        page_size = int.from_bytes(file.read(2), "big")
+    return page_size > 1 and path.stat().st_size % page_size > 0
 
 
 def _require_sound(connection: apsw.Connection) -> None:

@@ -1,4 +1,4 @@
-"""Files of the store that are gone or empty: nothing is made anew in their place, and nothing else is lost for it."""
+"""Files of the store that are gone, empty or cut short: nothing is made anew in their place, nothing else is lost for it."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def test_a_lost_registry_loses_no_collection_and_is_repaired(data: Path, damage:
         assert "letters" in library.collection("letters").text("first").text
     finally:
         library.close()
+
+
+def test_a_store_that_lacks_its_last_byte_is_not_served(data: Path) -> None:
+    path = next(data.rglob("collection.db"))
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 1)
+    (found,) = [finding for finding in inspect(data, parts()) if not finding.ok]
+    assert "cut short" in found.detail
+    with closing(Library(data, parts(), free_disk_floor_bytes=0)) as library:
+        assert not library.checks()["store"].ok
 
 
 @pytest.mark.parametrize("name", ["system.db", "collection.db"])

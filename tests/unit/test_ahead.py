@@ -79,7 +79,14 @@ def test_groups_keep_the_order_and_both_bounds(weights: list[int], groups: list[
 
 
 def test_meanwhile_works_in_another_thread_and_gives_the_result() -> None:
-    with meanwhile(threading.get_ident) as result:
+    begun = threading.Event()
+
+    def work() -> int:
+        begun.set()
+        return threading.get_ident()
+
+    with meanwhile(work) as result:
+        begun.wait()
         assert result() != threading.get_ident()
 
 
