@@ -1,4 +1,4 @@
-"""Files of the store that are gone, empty or cut short: nothing is made anew in their place, nothing else is lost for it."""
+"""Files of the store that are gone, empty or cut short: nothing is made anew in their place, nothing else is lost."""
 
 from __future__ import annotations
 
