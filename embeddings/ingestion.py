@@ -43,6 +43,11 @@ def sha(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def sha_of_structure(structure: str, text: str) -> bytes:
+    """Equal means that a new version would say nothing new."""
+    return sha(structure + "\0" + text)
+
+
 def passage_id(collection: str, document_id: str, version: int, span: Span) -> str:
     """The same place always has the same id."""
     place = "\0".join([collection, document_id, str(version), str(span.start), str(span.end)])
@@ -88,7 +93,7 @@ class Ingestion:
             loaded=loaded,
             title=title,
             structure=structure,
-            structure_sha=sha(structure + "\0" + loaded.text),
+            structure_sha=sha_of_structure(structure, loaded.text),
             text_sha=sha(loaded.text),
             passages=self.cut(loaded, title),
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,11 @@ from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.collection import Parts
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
+from embeddings.corpus.writes import Field, fields_of, passage_rows
 from embeddings.erasing import ERASING
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
+from embeddings.ingestion import restore, sha, sha_of_structure
 from embeddings.recall import recall
 from embeddings.registry import open_registry, rebuild_registry, registered, require_store
 
@@ -60,7 +62,9 @@ def _collection(name: str, folder: Path, parts: Parts, *, repair: bool) -> Itera
         return
     try:
         yield _integrity(f"{name}: store", database)
-        yield _texts(f"{name}: texts and passages", database)
+        yield _texts(f"{name}: texts", database)
+        yield _metadata(f"{name}: metadata", database)
+        yield _passages(name, database, parts, repair=repair)
         yield _originals(f"{name}: originals", database, Originals(folder / "originals"))
         yield _vectors(f"{name}: vectors", database, repair=repair)
         yield _index(f"{name}: index", database, folder / "index", parts, repair=repair)
@@ -74,25 +78,69 @@ def _integrity(name: str, database: Database) -> Finding:
 
 
 def _texts(name: str, database: Database) -> Finding:
-    """Every readable version has its text, and every live passage stands in it as it was cut."""
+    """Every readable version has its text and its structure."""
     damaged, checked = [], 0
     with database.reading() as connection:
         versions = connection.execute(
-            "SELECT v.version_key, d.document_id, v.version, v.characters, v.text_sha FROM versions v"
-            " JOIN documents d USING (document_key) WHERE v.text_sha <> x''"
+            "SELECT v.version_key, d.document_id, v.version, v.characters, v.structure, v.text_sha, v.structure_sha"
+            " FROM versions v JOIN documents d USING (document_key) WHERE v.text_sha <> x''"
         ).fetchall()
-        for version_key, document_id, version, characters, text_sha in versions:
+        for version_key, document_id, version, characters, structure, *shas in versions:
             text = records.slice_text(connection, version_key, 0, characters)
             checked += 1
-            if hashlib.sha256(text.encode()).digest() != text_sha or not _passages_stand(connection, version_key, text):
+            if [sha(text), sha_of_structure(structure, text)] != shas:
                 damaged.append(f"{document_id} version {version}")
-    detail = f"damaged: {', '.join(damaged[:5])}" if damaged else f"{checked} versions, each passage where it should be"
+    detail = f"damaged: {', '.join(damaged[:5])}" if damaged else f"{checked} versions, each with its text"
     return Finding(name=name, ok=not damaged, detail=detail)
 
 
-def _passages_stand(connection: Connection, version_key: int, text: str) -> bool:
-    rows = connection.execute("SELECT start, end, text_sha FROM live_passages WHERE version_key = ?", (version_key,))
-    return all(hashlib.sha256(text[start:end].encode()).digest()[:16] == text_sha for start, end, text_sha in rows)
+def _metadata(name: str, database: Database) -> Finding:
+    """What filters look at is what the versions say."""
+    with database.reading() as connection:
+        said = connection.execute("SELECT version_key, metadata FROM versions").fetchall()
+        kept: defaultdict[int, list[Field]] = defaultdict(list)
+        for version_key, *field in connection.execute("SELECT version_key, name, kind, value FROM fields"):
+            kept[version_key].append(tuple(field))
+    damaged = sum(not _are_fields(metadata, kept.pop(version_key, [])) for version_key, metadata in said)
+    ok = not damaged and not kept
+    return Finding(
+        name=name, ok=ok, detail=f"{len(said)} versions" if ok else f"damaged in {damaged or len(kept)} versions"
+    )
+
+
+def _are_fields(metadata: str, kept: list[Field]) -> bool:
+    try:
+        return sorted(fields_of(records.metadata_of(metadata)), key=repr) == sorted(kept, key=repr)
+    except (ValueError, AttributeError):
+        return False
+
+
+def _passages(collection: str, database: Database, parts: Parts, *, repair: bool) -> Finding:
+    """Every live passage is what cutting its version again gives; if not, all are made anew at the next start."""
+    damaged, checked = [], 0
+    with database.reading() as connection:
+        is_due = records.meta(connection, "fingerprint") != parts.fingerprint
+        for version in [] if is_due else records.live_versions(connection):
+            stored = sorted(passages.as_cut(connection, version.version_key))
+            checked += len(stored)
+            if stored != _cut_again(connection, collection, version, parts):
+                damaged.append(version.document_id)
+    if damaged and repair:
+        with database.writing() as connection:
+            records.set_meta(connection, "fingerprint", "")
+    detail = f"damaged: {', '.join(damaged[:5])}" if damaged else f"{checked} passages, each as it is cut"
+    return Finding(name=f"{collection}: passages", ok=not damaged, detail=detail, repaired=bool(damaged) and repair)
+
+
+def _cut_again(
+    connection: Connection, collection: str, version: records.StoredVersion, parts: Parts
+) -> list[tuple[object, ...]] | None:
+    """None where the text itself is damaged."""
+    text = records.slice_text(connection, version.version_key, 0, version.characters)
+    structure = records.structure(connection, version.version_key)
+    if sha_of_structure(structure, text) != version.structure_sha:
+        return None
+    return sorted(passage_rows(collection, version, parts.ingestion.cut(restore(text, structure), version.title)))
 
 
 def _originals(name: str, database: Database, originals: Originals) -> Finding:
@@ -101,9 +149,9 @@ def _originals(name: str, database: Database, originals: Originals) -> Finding:
             row[0] for row in connection.execute("SELECT DISTINCT source_sha FROM versions WHERE source_sha <> x''")
         ]
     damaged = 0
-    for sha in wanted:
+    for wanted_sha in wanted:
         try:
-            originals.read(sha)
+            originals.read(wanted_sha)
         except StoreCorrupt:
             damaged += 1
     detail = (

@@ -145,6 +145,16 @@ def _passage(collection: str, row: Sequence[Any], also_at: tuple[Place, ...]) ->
     )
 
 
+AS_CUT = "passage_id, start, end, headings, page, text_sha, content_sha, words"
+"""Columns that follow from the text of a version, its structure and its title."""
+
+
+def as_cut(connection: Connection, version_key: int) -> list[tuple[object, ...]]:
+    """The live passages of a version."""
+    rows = connection.execute(f"SELECT {AS_CUT} FROM live_passages WHERE version_key = ?", (version_key,))
+    return [tuple(row) for row in rows]
+
+
 def indexed(
     connection: Connection, indexing_keys: Keys | None, *, dimension: int, with_vectors: bool = True
 ) -> IndexedPassages:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from embeddings.corpus.conditions import kind_of
 from embeddings.corpus.database import Connection
+from embeddings.corpus.passages import AS_CUT
 from embeddings.corpus.records import PIECE, StoredVersion, find_version, is_original_named, meta, set_meta
 from embeddings.domain import Metadata, Vectors
 from embeddings.ingestion import PreparedDocument, PreparedPassage, passage_id
+
+Field: TypeAlias = tuple[str, str, str | float | bool]
+"""Name, kind and value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,12 +132,17 @@ def _replace_description(connection: Connection, version_key: int, prepared: Pre
 
 
 def _insert_fields(connection: Connection, version_key: int, metadata: Metadata) -> None:
-    rows = [
-        (version_key, name, kind_of(value), value)
+    connection.executemany(
+        "INSERT INTO fields VALUES (?, ?, ?, ?)", [(version_key, *field) for field in fields_of(metadata)]
+    )
+
+
+def fields_of(metadata: Metadata) -> list[Field]:
+    return [
+        (name, kind_of(value), value)
         for name, given in metadata.items()
         for value in (given if isinstance(given, tuple) else (given,))
     ]
-    connection.executemany("INSERT INTO fields VALUES (?, ?, ?, ?)", rows)
 
 
 def add_indexing(
@@ -143,17 +153,21 @@ def add_indexing(
         "INSERT INTO indexings (version_key, created_seq) VALUES (?, ?) RETURNING indexing_key",
         (version.version_key, seq),
     ).get
-    rows = (
-        (passage_id(collection, version.document_id, version.version, one.chunk.span), indexing_key,
-         one.chunk.span.start, one.chunk.span.end, json.dumps(one.chunk.headings), one.chunk.page,
-         one.text_sha, one.content_sha, one.words)
-        for one in passages
-    )  # fmt: skip
     connection.executemany(
-        "INSERT INTO passages (passage_id, indexing_key, start, end, headings, page, text_sha, content_sha, words)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        rows,
+        f"INSERT INTO passages (indexing_key, {AS_CUT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((indexing_key, *row) for row in passage_rows(collection, version, passages)),
     )
+
+
+def passage_rows(
+    collection: str, version: StoredVersion, passages: Iterable[PreparedPassage]
+) -> Iterator[tuple[object, ...]]:
+    """The columns `AS_CUT` of each."""
+    for one in passages:
+        span = one.chunk.span
+        identity = passage_id(collection, version.document_id, version.version, span)
+        headings = json.dumps(one.chunk.headings)
+        yield identity, span.start, span.end, headings, one.chunk.page, one.text_sha, one.content_sha, one.words
 
 
 def end_indexings(connection: Connection, version_key: int, seq: int) -> tuple[int, ...]:
