@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import Protocol
 
-from embeddings.domain import Hit, SearchResult
+from embeddings.domain import Hit, SearchResult, Span
 from embeddings.filters import Filter
+from embeddings.text import content_words
 from service.answering.citations import Candidate, candidates
 from service.answering.composing import Finding, Statement, as_shown, compose, context_of, is_settled, sentences_of
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan
@@ -20,6 +21,9 @@ from service.answering.pace import Pace
 from service.answering.ports import Reader, StoredText
 
 __all__ = ["Answering", "AskRequest", "Exchange", "SearchableCollection"]
+
+SHARES_NO_WORD = 0.1
+"""What a sentence weighs as evidence that has no word of the question, in words: alone, it may say no to anything."""
 
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -137,12 +141,19 @@ class Answering:
         return tuple(self._reader.read(part.question, [_to_read(hit) for hit in hits], enough=enough)) if hits else ()
 
     def _evidence(self, part: Part, hit: Hit) -> Candidate | None:
-        """The sentence of a passage that alone says yes or no most clearly."""
+        """The sentence of a passage that is about the question and alone says yes or no most clearly."""
         sentences = sentences_of(hit)
         readings = self._reader.read(part.question, [passage for _, passage in sentences])
         if not readings:
             return None
-        (span, _), reading = max(zip(sentences, readings, strict=True), key=lambda pair: pair[1].yes + pair[1].no)
+        asked = frozenset(content_words(part.question))
+
+        def clearness(pair: tuple[tuple[Span, ReadingPassage], Reading]) -> float:
+            (_, sentence), reading = pair
+            shared = len(asked.intersection(content_words(sentence.text)))
+            return (reading.yes + reading.no) * (SHARES_NO_WORD + shared)
+
+        (span, _), reading = max(zip(sentences, readings, strict=True), key=clearness)
         whole = Reading(spans=(ReadSpan(span=span, probability=min(1.0, reading.yes + reading.no)),), no_answer=0.0)
         return next(iter(candidates([hit], [whole])), None)
 

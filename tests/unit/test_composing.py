@@ -165,3 +165,12 @@ def test_a_comparison_with_one_figure_draws_no_conclusion() -> None:
     answer = ask(reader({"The harbour": {"12": 0.8}}), "Which has more cranes, The harbour or Oldport?", HARBOUR, RIVAL)
 
     assert answer.answer == "12"
+
+
+def test_a_sentence_on_something_else_is_no_evidence_however_clearly_it_says_no() -> None:
+    text = "In winter the harbour is closed to ships. Gulls sit on every crane."
+
+    answer = ask(reader(no={"closed": 0.4, "Gulls": 0.6}), "Is the harbour open in winter?", text)
+
+    assert answer.answer == "No"
+    assert [citation.quote for citation in answer.citations] == ["In winter the harbour is closed to ships."]
