@@ -11,7 +11,7 @@ from embeddings.text import content_words, sentence_spans
 from service.answering.citations import Candidate, cite, sentences_around
 from service.answering.domain import Citation, Claim, Reading, ReadingPassage, Support
 from service.answering.enumerations import enumeration_around
-from service.answering.figures import Figure, first_figure
+from service.answering.figures import Figure, first_figure, first_moment
 from service.answering.intents import Inquiry, Intent, Order, Part, wanted_items
 from service.answering.ports import StoredText
 
@@ -260,7 +260,10 @@ def context_of(passage: Passage) -> str:
 def _compared(order: Order, findings: Sequence[Finding], drafts: Sequence[Sequence[Draft]]) -> Iterator[Draft]:
     """The subject whose figure wins, then the figures, the winner's first; without two figures, what there is."""
     firsts = [found[0] if found else None for found in drafts]
-    figures = [None if draft is None else first_figure(draft.text) for draft in firsts]
+    figures = [
+        None if draft is None else _measured(finding.part.question, draft.text)
+        for finding, draft in zip(findings, firsts, strict=True)
+    ]
     winner = _winner(order, figures)
     if winner is None:
         yield from (draft for draft in firsts if draft is not None)
@@ -276,6 +279,10 @@ def _compared(order: Order, findings: Sequence[Finding], drafts: Sequence[Sequen
             support=Support.DERIVED,
         )
     yield from shown
+
+
+def _measured(question: str, answer: str) -> Figure | None:
+    return first_moment(answer) if question.lower().startswith("when ") else first_figure(answer)
 
 
 def _winner(order: Order, figures: Sequence[Figure | None]) -> int | None:

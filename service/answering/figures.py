@@ -1,4 +1,4 @@
-"""Numbers in words or digits, to compare what two passages say."""
+"""Numbers in words or digits, and dates, to compare what two passages say."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ _FIGURE = re.compile(
 )
 
 
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_YEAR = re.compile(r"\b(1\d{3}|20\d{2})\b")
+_MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})[a-z]*\b", re.IGNORECASE)
+_DAY = re.compile(r"\b([12]?\d|3[01])(?:st|nd|rd|th)?\b")
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     value: float
@@ -36,3 +42,14 @@ def first_figure(text: str) -> Figure | None:
     value = float(_WORDS[number]) if number in _WORDS else float(number.replace(",", ""))
     scale = _SCALES[found["scale"].lower()] if found["scale"] else 1.0
     return Figure(value * scale, "%" if found["unit"] else "")
+
+
+def first_moment(text: str) -> Figure | None:
+    """The first year, with the month and the day where they are said."""
+    year = _YEAR.search(text)
+    if year is None:
+        return None
+    month = _MONTH.search(text)
+    day = _DAY.search(text) if month else None
+    months = _MONTHS.index(month[1].lower()) if month else 0
+    return Figure(int(year[1]) + (months + (int(day[1]) if day else 0) / 32) / 12, "")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from embeddings.text import STOP_WORDS, content_words, words
+from service.answering.comparisons import asked_of
 
 
 class Intent(StrEnum):
@@ -74,7 +75,12 @@ _LIST = re.compile(
     re.IGNORECASE,
 )
 _SECOND = re.compile(rf",? and (?=(?:{_ASKING})\b)", re.IGNORECASE)
-_ALTERNATIVES = re.compile(r",\s*(?P<one>[^,;?]{2,80}?),? or (?P<other>[^,;?]{2,80}?)(?=[,;?]|$)", re.IGNORECASE)
+_ALTERNATIVES = re.compile(
+    r"(?:,|(?<=first|older|later)(?=\s+(?-i:[A-Z])))\s*"
+    r"(?P<one>[^,;?]{2,80}?),? or (?P<other>[^,;?]{2,80}?)\s*(?=[,;?]|$)",
+    re.IGNORECASE,
+)
+"""Behind a comma, or names behind what they are compared by."""
 _TWO_THINGS = re.compile(
     r"^(?P<auxiliary>does|do|did|has|have|had|are|is|were|was)(?: there)? (?P<whose>.*?)\s*"
     r"\b(?P<verb>have|has|had|own|run|hold|employ|contain|include|make|produce|sell|win|get|receive|in)?\s*"
@@ -183,8 +189,8 @@ def _between_two_subjects(question: str) -> Inquiry | None:
         return None
     return Inquiry(
         parts=tuple(
-            Part(question=f"{before}: {found[name].strip()}?", intent=Intent.FACT, subject=found[name].strip())
-            for name in ("one", "other")
+            Part(question=asked_of(before, subject), intent=Intent.FACT, subject=subject)
+            for subject in (found["one"].strip(), found["other"].strip())
         ),
         order=order,
     )

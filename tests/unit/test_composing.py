@@ -174,3 +174,12 @@ def test_a_sentence_on_something_else_is_no_evidence_however_clearly_it_says_no(
 
     assert answer.answer == "No"
     assert [citation.quote for citation in answer.citations] == ["In winter the harbour is closed to ships."]
+
+
+def test_dates_are_compared_as_dates() -> None:
+    old, new = "Oldport mill was built on 30 March 1884.", "Marsh End mill was built on 2 May 1921."
+    keyed = reader({"Oldport mill": {"30 March 1884": 0.8}, "Marsh End mill": {"2 May 1921": 0.7}})
+
+    answer = ask(keyed, "Which was built first, Oldport mill or Marsh End mill?", old, new)
+
+    assert answer.answer == "Oldport mill; 30 March 1884; 2 May 1921"

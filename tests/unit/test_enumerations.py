@@ -4,7 +4,7 @@ import pytest
 
 from embeddings.domain import Span
 from service.answering.enumerations import enumeration_around
-from service.answering.figures import Figure, first_figure
+from service.answering.figures import Figure, first_figure, first_moment
 
 TEXT = (
     "The market sells flour, smoked fish, wool and candles, which the town has made since 1700. "
@@ -52,3 +52,12 @@ def test_where_nothing_is_enumerated_there_is_none() -> None:
 )
 def test_figures_are_read_in_words_and_digits(text: str, figure: Figure | None) -> None:
     assert first_figure(text) == figure
+
+
+def test_moments_follow_each_other_as_they_do_in_time() -> None:
+    said = ["1884", "March 1885", "14 March 1885", "April 2, 1885", "On 1 May 1885", "in the autumn of 1921"]
+
+    values = [moment.value for text in said if (moment := first_moment(text)) is not None]
+    assert values == sorted(set(values))
+    assert len(values) == len(said)
+    assert first_moment("on a Tuesday in May") is None

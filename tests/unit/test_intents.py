@@ -73,6 +73,33 @@ def test_a_choice_between_two_subjects_asks_of_each() -> None:
     assert inquiry.order is Order.LESS
 
 
+@pytest.mark.parametrize(
+    ("question", "asked", "order"),
+    [
+        ("Which town has fewer bakers, Ulm or Bree?", "How many bakers does {} have?", Order.LESS),
+        ("Which town had the most ships, Ulm or Bree?", "How many ships did {} have?", Order.MORE),
+        ("Which mill was built earlier, Ulm or Bree?", "When was {} built?", Order.LESS),
+        ("Which band was formed first Ulm or Bree ?", "When was {} formed?", Order.LESS),
+        ("Which opened later, Ulm or Bree?", "When did {} open?", Order.MORE),
+        ("Who is the oldest, Ulm or Bree?", "When was {} born, founded or built?", Order.LESS),
+        ("Which lake is smaller, Ulm or Bree?", "How large is {}?", Order.LESS),
+        ("Which bridge is longer, Ulm or Bree?", "How long is {}?", Order.MORE),
+        ("Which is more popular today, Ulm or Bree?", "Which is more popular today: {}?", Order.MORE),
+    ],
+)
+def test_each_of_two_is_asked_for_what_they_are_compared_by(question: str, asked: str, order: Order) -> None:
+    inquiry = inquire(question)
+
+    assert [part.question for part in inquiry.parts] == [asked.format("Ulm"), asked.format("Bree")]
+    assert [part.subject for part in inquiry.parts] == ["Ulm", "Bree"]
+    assert inquiry.order is order
+
+
+@pytest.mark.parametrize("question", ["Who came first, or was it a draw?", "Did it open first in Ulm or Bree?"])
+def test_not_every_or_compares(question: str) -> None:
+    assert [part.question for part in inquire(question).parts] == [question]
+
+
 def test_a_long_winded_question_is_taken_by_its_point() -> None:
     question = (
         "I have been reading about the harbour for a week and my notes are a mess by now, since everyone says "
