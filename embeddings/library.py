@@ -51,7 +51,7 @@ class Rest:
         """Of those not told yet: when a write was seen last."""
 
     def look(self, seqs: Mapping[Collection, int]) -> list[Collection]:
-        """Collections that were written to, and since then not for longer than a checkpoint takes several times.
+        """Collections that were written to, and since then not for longer than a checkpoint takes.
 
         What is new counts as written to. While a large collection is filled, seconds pass between two writes.
         """
@@ -59,9 +59,7 @@ class Rest:
         self._written_at |= {one: now for one, seq in seqs.items() if seq != self._seen.get(one)}
         self._seen = seqs
         resting = [
-            one
-            for one, at in self._written_at.items()
-            if one in seqs and now - at > WHILE_WRITING.rest * one.live.checkpoint_seconds
+            one for one, at in self._written_at.items() if one in seqs and now - at > one.live.checkpoint_seconds
         ]
         self._written_at = {one: at for one, at in self._written_at.items() if one in seqs and one not in resting}
         return resting
