@@ -16,12 +16,15 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.ahead import meanwhile
 from embeddings.domain import RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.files import writing_synced
 from embeddings.ports import VectorIndex, VectorIndexes
 
 FILE = "vectors.faiss"
+WORTH_HALVING = 16_384
+"""Rows: comparing half of them takes longer than handing them to another thread."""
 _LOADING = threading.Lock()
 """The limit of what FAISS reads is one for the whole process: that of a small index would refuse a large one."""
 
@@ -40,13 +43,30 @@ class FlatIndex:
         k = min(k, self._index.ntotal)
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
+        rows, similarities = self._found(question, k, allowed)
+        order = np.lexsort((rows, -similarities))[:k]
+        return rows[order], similarities[order]
+
+    def _found(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
+        """The best k rows, and maybe more. All rows are compared; where they are many, half by another thread."""
+        rows = self._index.ntotal
+        if allowed is not None or rows < WORTH_HALVING:
+            return self._among(question, k, None if allowed is None else _selector(allowed))
+        halves = faiss.IDSelectorRange(0, rows // 2), faiss.IDSelectorRange(rows // 2, rows)
+        with meanwhile(lambda: self._among(question, k, halves[1])) as among_others:
+            (one, of_one), (other, of_other) = self._among(question, k, halves[0]), among_others()
+        return np.concatenate([one, other]), np.concatenate([of_one, of_other])
+
+    def _among(self, question: Vectors, k: int, chosen: faiss.IDSelector | None) -> tuple[RowNumbers, Vectors]:
+        return self._searched(question, k, None if chosen is None else faiss.SearchParameters(sel=chosen))
+
+    def _searched(
+        self, question: Vectors, k: int, parameters: faiss.SearchParameters | None
+    ) -> tuple[RowNumbers, Vectors]:
         _stay_in_this_thread()
-        parameters = self._parameters(question, k, allowed)
         similarities, rows = self._index.search(question[None, :], k, params=parameters)
         found = rows[0] >= 0
-        rows, similarities = rows[0][found], similarities[0][found]
-        order = np.lexsort((rows, -similarities))
-        return rows[order], similarities[order]
+        return rows[0][found], similarities[0][found]
 
     def similarities(self, question: Vectors, rows: RowNumbers) -> Vectors:
         self._check(question)
@@ -64,9 +84,6 @@ class FlatIndex:
     def _check(self, question: Vectors) -> None:
         if question.shape != (self._index.d,) or question.dtype != np.float32 or not np.isfinite(question).all():
             raise ValueError(f"a question must be {self._index.d} finite float32 numbers")
-
-    def _parameters(self, question: Vectors, k: int, allowed: Rows | None) -> faiss.SearchParameters | None:
-        return None if allowed is None else faiss.SearchParameters(sel=_selector(allowed))
 
 
 class FlatIndexes:
@@ -121,7 +138,11 @@ class InvertedIndex(FlatIndex):
         self._sizes = np.bincount(self._list_of_row, minlength=index.nlist)
         self._reach = math.ceil(index.nprobe * index.ntotal / index.nlist)
 
+    def _found(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
+        return self._searched(question, k, self._parameters(question, k, allowed))
+
     def _parameters(self, question: Vectors, k: int, allowed: Rows | None) -> faiss.SearchParameters:
+        _stay_in_this_thread()
         _, lists = self._index.quantizer.search(question[None, :], self._index.nlist)
         seen = np.cumsum(self._allowed_sizes(allowed)[lists[0]])
         wanted = max(self._reach, ROWS_PER_RESULT * k)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from embeddings.domain import Rows, Vectors
 from embeddings.errors import IndexUnsound
+from embeddings.indexes import faiss as faiss_indexes
 from embeddings.indexes.exact import ExactIndexes
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
 from embeddings.ports import VectorIndex, VectorIndexes
@@ -82,6 +83,17 @@ def test_rows_and_similarities_equal_the_oracle(indexes: VectorIndexes, k: int, 
     rows, similarities = built(indexes, vectors).search(question, k, allowed)
     expected_rows, expected = built(ORACLE, vectors).search(question, k, allowed)
     assert rows.tolist() == expected_rows.tolist()
+    np.testing.assert_allclose(similarities, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 7, 1000])
+@pytest.mark.parametrize("rows", [1, 2, 301])
+def test_two_halves_are_searched_as_the_whole(rows: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faiss_indexes, "WORTH_HALVING", 0)
+    vectors, question = np.repeat(unit_vectors(rows), 2, axis=0), unit_vectors(1, seed=1)[0]
+    found, similarities = built(FlatIndexes(), vectors).search(question, k, None)
+    expected_rows, expected = built(ORACLE, vectors).search(question, k, None)
+    assert found.tolist() == expected_rows.tolist()
     np.testing.assert_allclose(similarities, expected, atol=1e-6)
 
 
