@@ -38,7 +38,7 @@ def asked_of(comparison: str, name: str) -> str:
         _by_number(comparison, name)
         or _by_time(comparison, name)
         or _by_property(comparison, name)
-        or (f"{comparison}: {name}?")
+        or f"{comparison}: {name}?"
     )
 
 

@@ -160,7 +160,7 @@ def _measured(folder: Path, library: Path, sizes: Mapping[str, int], data: Path)
     plain = [len(sample) / seconds_of(encode_plainly) for _ in range(PLAIN_RUNS)]
     with served(folder / "data") as service:
         with _watched(service) as most:
-            _say(f"taking in {sum(sizes.values())} files")
+            typer.echo(f"taking in {sum(sizes.values())} files", err=True)
             first = _ingest(library, service)
         held = _held(service, folder / "data")
         second = _ingest(library, service)
@@ -168,7 +168,7 @@ def _measured(folder: Path, library: Path, sizes: Mapping[str, int], data: Path)
         third = _ingest(library, service)
         in_the_end = _held(service, folder / "data")
         time.sleep(REST_SECONDS)
-        _say("asking")
+        typer.echo("asking", err=True)
         asked = answering(service, COLLECTION, "about the PEPs, among all", questions(peps(data), QUESTIONS))
         resting = service.memory_megabytes()
     plain += [len(sample) / seconds_of(encode_plainly) for _ in range(PLAIN_RUNS)]
@@ -270,10 +270,6 @@ def _failures(run: _Run) -> str:
     if not failed:
         return "No file failed."
     return "\n".join(["The first that failed:", "", *(f"- `{json.dumps(one)}`" for one in failed[:10])])
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

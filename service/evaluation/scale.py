@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -98,7 +97,7 @@ def _built(data: Path, documents: Sequence[Pep], wanted: int) -> _Built:
     known = [sentence for _, found in originals for sentence in found]
     remix = Remix(originals=originals)
     parts = bootstrap.parts(bootstrap.make_encoder(Settings()))
-    _say(f"encoding {len(known)} sentences")
+    typer.echo(f"encoding {len(known)} sentences", err=True)
     parts = replace(parts, encoder=RemixEncoder(parts.encoder, known))
     began = time.perf_counter()
     with closing(Library(data, parts)) as library:
@@ -108,7 +107,8 @@ def _built(data: Path, documents: Sequence[Pep], wanted: int) -> _Built:
         for _ in collection.put_many(takewhile(lambda _: collection.live.current.passages < wanted, remix)):
             made += 1
             if made % 500 == 0:
-                _say(f"{collection.live.current.passages} passages after {time.perf_counter() - began:.0f} s")
+                passages, seconds = collection.live.current.passages, time.perf_counter() - began
+                typer.echo(f"{passages} passages after {seconds:.0f} s", err=True)
         streamed = time.perf_counter() - began
         passages = collection.live.current.passages
         collection.live.checkpoint()
@@ -137,10 +137,6 @@ def _peak_megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
-
-
 # Serving ---------------------------------------------------------------------------------------------------------
 
 
@@ -154,9 +150,9 @@ def _measured(data: Path, documents: list[Pep], stored: int, passages: int) -> l
         drive(service.url, asked[:WARM_UP], clients=max(CLIENTS))
         rows = [_row("nothing else", drive(service.url, asked * 2, clients=clients)) for clients in CLIENTS]
         memory.append(["after searches", *_memory(service)])
-        _say("updating")
+        typer.echo("updating", err=True)
         rows += _meanwhile(service, asked, _updates(documents, UPDATES), "documents are put and deleted")
-        _say("building a new index")
+        typer.echo("building a new index", err=True)
         doomed = range(int(DELETED_SHARE * stored))
         rows += _meanwhile(service, asked, _deletions(doomed), f"{len(doomed):,} documents are deleted")
         if DELETED_SHARE * passages > LEAST_REMOVED:

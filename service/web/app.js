@@ -122,7 +122,7 @@ function shownAnswer(answer) {
     make("article", { class: "card" }, heading, answerLine(answer), certainty(answer.confidence)),
     part(answer.citations.length === 1 ? "Where it stands" : "Where they stand",
       make("ol", { class: "citations" }, ...answer.citations.map((citation) => make("li", {}, citationButton(citation))))),
-    make("details", {}, make("summary", {}, `All ${answer.passages.length} passages that were read`), passageList(answer.passages)),
+    make("details", {}, make("summary", {}, `All ${answer.passages.length} passages that were found`), passageList(answer.passages)),
   ];
 }
 
