@@ -69,7 +69,9 @@ def start(settings: Settings) -> Engine:
             library=library,
             jobs=Jobs(library),
             keys=Keys(library),
-            answering=Answering(reader=reader, encoder_name=encoder.name, encoder_is_multilingual=_is_chosen(settings)),
+            answering=Answering(
+                reader=reader, encoder_name=encoder.name, foreign=_foreign_reader(settings, encoder, reader)
+            ),
         )
     except BaseException:
         library.close()
@@ -145,6 +147,13 @@ def make_reader(settings: Settings, encoder: Encoder) -> Reader:
         logger.warning("compiling the reader, once; this takes a minute or more", extra={"reader": settings.reader})
         compile_question_answering(settings.reader, folder)
     return SpanReader.load(folder, threads=settings.threads)
+
+
+def _foreign_reader(settings: Settings, encoder: Encoder, reader: Reader) -> Reader | None:
+    """For questions in other letters than Latin ones, which neither of the bundled models can read."""
+    if not _is_chosen(settings):
+        return None
+    return QuotingReader(encoder) if settings.reader == BUNDLED else reader
 
 
 def _is_chosen(settings: Settings) -> bool:

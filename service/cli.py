@@ -32,6 +32,8 @@ FAILED = 1
 WRONG_USAGE = 2
 NOT_ANSWERED = 3
 INTERRUPTED = 130
+REASONS = {"unsupported_language": "this encoder cannot read its script; LOCCIT_ENCODER names another"}
+"""Of an abstention, where its name does not say it."""
 
 app = typer.Typer(
     name="loccit",
@@ -330,7 +332,7 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
 
 def _answer_lines(answer: dict[str, Any]) -> list[str]:
     if not answer["answered"]:
-        reason = answer["no_answer_reason"].replace("_", " ")
+        reason = REASONS.get(answer["no_answer_reason"], answer["no_answer_reason"].replace("_", " "))
         return [f"No answer was found ({reason}). The closest passages:", "", *_passage_lines(answer["passages"][:3])]
     lines = [typer.style(_plain(answer["answer"]), bold=_is_terminal())]
     for citation in answer["citations"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import apsw
+import apsw.sqlite_extra
 
 from embeddings.errors import Busy, DiskFull, StoreCorrupt, StoreReadOnly, StoreTooNew
 
@@ -19,10 +21,13 @@ CHECKED_AT_ONCE_BYTES = 500_000_000
 """Looking at every page of a larger file takes longer than a start should: that is left to `check`."""
 CHECK_STEPS = 100_000
 """Of SQLite's machine, between two looks at whether to go on."""
+CHECKSUM_BYTES = 8
+"""At the end of each page; https://www.sqlite.org/cksumvfs.html."""
 PAGE_SIZE_AT = 16
 """In the file: two bytes, big-endian. The SQLite database file format, 1.3.2."""
 COPIED_PAGES = 2_048
 """Of a backup, between two reports of progress: 8 MiB."""
+DAMAGED = "The store of this collection is damaged. Run `loccit doctor --repair`, or restore a backup."
 
 
 class Connection(Protocol):
@@ -35,15 +40,36 @@ class Connection(Protocol):
     def changes(self) -> int: ...
 
 
+def _with_checksums() -> str:
+    """The name of the file system layer that keeps a checksum with each page and looks at it in each read."""
+    with closing(apsw.Connection(":memory:")) as connection:
+        apsw.sqlite_extra.load(connection, "cksumvfs")
+    return "cksmvfs"
+
+
+VFS = _with_checksums()
+
+
+def _open(path: Path, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE) -> apsw.Connection:
+    return apsw.Connection(str(path), flags=flags, vfs=VFS)
+
+
+def _is_other_than_written(error: BaseException) -> bool:
+    """Whether a page was read that its checksum does not fit."""
+    return isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DATA
+
+
 @contextmanager
 def _store_errors() -> Iterator[None]:
     try:
         yield
     except apsw.FullError as error:
         raise DiskFull("The disk is full. Free some space; what was acknowledged is kept.") from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise StoreCorrupt("The store of this collection is damaged. Restore it from a backup.") from error
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
+        raise StoreCorrupt(DAMAGED) from error
     except (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        if _is_other_than_written(error):
+            raise StoreCorrupt(DAMAGED) from error
         raise StoreReadOnly("A write to disk failed. Check the disk, then restart the service.") from error
 
 
@@ -54,8 +80,10 @@ class Database:
     whichever SQLite is in use. After a failed sync nothing more is written until the process starts again.
     """
 
-    def __init__(self, path: Path, *, schema: str) -> None:
+    def __init__(self, path: Path, *, schema: str, verifies: bool = True) -> None:
+        """`verifies` False opens what can be read at all, whatever the checksums of its pages say."""
         self._path = path
+        self._verification = "on" if verifies else "off"
         self._lock = threading.RLock()
         self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
         self._failed = False
@@ -63,9 +91,12 @@ class Database:
             existed = path.exists()
             if existed and _is_cut_short(path):
                 raise StoreCorrupt("The store of this collection is cut short. Restore it from a backup.")
-            self._writer = apsw.Connection(str(path))
+            self._writer = _open(path)
             path.chmod(0o600)
-            self.prepare(self._writer)
+            if not existed:
+                _reserve_checksums(self._writer)
+            _prepare(self._writer)
+            self._writer.pragma("checksum_verification", self._verification)
             self._writer.pragma("journal_mode", "wal")
             self._writer.pragma("synchronous", "full")
             self._writer.pragma("secure_delete", True)
@@ -74,12 +105,6 @@ class Database:
             if existed and self.is_checked:
                 _require_sound(self._writer)
             self._migrate(schema)
-
-    @staticmethod
-    def prepare(connection: apsw.Connection) -> None:
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        connection.pragma("mmap_size", 0)
-        connection.pragma("trusted_schema", False)
 
     def _migrate(self, schema: str) -> None:
         """Forward only: each numbered script once, in one transaction with its number. Raises StoreTooNew."""
@@ -114,7 +139,7 @@ class Database:
                 yield self._writer
                 self._writer.execute("COMMIT")
             except BaseException as error:
-                if isinstance(error, apsw.IOError):
+                if isinstance(error, apsw.IOError) and not _is_other_than_written(error):
                     self._failed = True
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
@@ -137,14 +162,13 @@ class Database:
                 self._idle.put(connection)
 
     def _open_reader(self) -> apsw.Connection:
-        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
-        self.prepare(connection)
-        connection.pragma("query_only", True)
+        connection = _open_reader(self._path)
+        connection.pragma("checksum_verification", self._verification)
         return connection
 
     def check(self, is_cancelled: Callable[[], bool]) -> None:
         """Look at every page, while others read and write. Raises StoreCorrupt."""
-        with _store_errors(), closing(self._open_reader()) as connection, suppress(apsw.InterruptError):
+        with _store_errors(), closing(_open_reader(self._path)) as connection, suppress(apsw.InterruptError):
             connection.set_progress_handler(is_cancelled, CHECK_STEPS)
             _require_sound(connection)
 
@@ -156,6 +180,19 @@ class Database:
             except apsw.BusyError as error:
                 raise Busy("A long read or a backup still needs what is to be erased; repeat this later.") from error
 
+    def has_written_bytes(self) -> bool:
+        """Whether all pages in use hold what was written."""
+        try:
+            self.check(lambda: False)
+        except StoreCorrupt:
+            return False
+        return True
+
+    def write_anew(self) -> None:
+        """Every page as it can be read, with the checksum of that."""
+        with self._lock, _store_errors():
+            self._writer.execute("VACUUM")
+
     def integrity_problems(self) -> list[str]:
         with self.reading() as connection:
             return [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
@@ -165,6 +202,25 @@ class Database:
             self._idle.get_nowait().close()
         with self._lock:
             self._writer.close()
+
+
+def _prepare(connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    connection.pragma("mmap_size", 0)
+    connection.pragma("trusted_schema", False)
+
+
+def _open_reader(path: Path) -> apsw.Connection:
+    connection = _open(path, apsw.SQLITE_OPEN_READONLY)
+    _prepare(connection)
+    connection.pragma("query_only", True)
+    return connection
+
+
+def _reserve_checksums(connection: apsw.Connection) -> None:
+    """Has to come before the first write; a database that was made without goes on without."""
+    room = ctypes.c_int(CHECKSUM_BYTES)
+    connection.file_control("main", apsw.SQLITE_FCNTL_RESERVE_BYTES, ctypes.addressof(room))
 
 
 def _is_cut_short(path: Path) -> bool:
@@ -180,14 +236,13 @@ def _is_cut_short(path: Path) -> bool:
 
 def _require_sound(connection: apsw.Connection) -> None:
     if connection.pragma("quick_check") != "ok":
-        raise StoreCorrupt("The store of this collection is damaged. Restore it from a backup.")
+        raise StoreCorrupt(DAMAGED)
 
 
 @contextmanager
 def reading_file(path: Path) -> Iterator[Connection]:
     """A snapshot of a database that another process may be writing to."""
-    with _store_errors(), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
-        Database.prepare(connection)
+    with _store_errors(), closing(_open_reader(path)) as connection:
         connection.execute("BEGIN")
         yield connection
 
@@ -200,11 +255,10 @@ def copy_database(source: Path, copy: Path, progress: Callable[[int, int], None]
     """
     with _store_errors():
         with (
-            closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reader,
-            closing(apsw.Connection(str(copy))) as writer,
+            closing(_open_reader(source)) as reader,
+            closing(_open(copy)) as writer,
         ):
             copy.chmod(0o600)
-            Database.prepare(reader)
             page_bytes = reader.pragma("page_size")
             # A snapshot taken before the first step: otherwise each foreign commit would start the copy over.
             reader.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, zip_longest
 from typing import Protocol
 
@@ -25,8 +26,8 @@ __all__ = ["Answering", "AskRequest", "Exchange", "SearchableCollection"]
 SHARES_NO_WORD = 0.1
 """What a sentence weighs as evidence that has no word of the question, in words: alone, it may say no to anything."""
 
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _LETTER = re.compile(r"[^\W\d_]")
+_LATIN = re.compile(r"[A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +64,22 @@ class _Looked:
 
 
 class Answering:
-    """Answers from passages alone. Safe to call from many threads if the reader is."""
+    """Answers from passages alone. Safe to call from many threads if its readers are.
+
+    `foreign` reads questions that are written mostly in other letters than Latin ones; None where nothing can.
+    """
 
     def __init__(
         self,
         *,
         reader: Reader,
         encoder_name: str,
-        encoder_is_multilingual: bool = False,
+        foreign: Reader | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._reader = reader
         self._encoder_name = encoder_name
-        self._encoder_is_multilingual = encoder_is_multilingual
+        self._foreign = foreign
         self._clock = clock
         self._pace = Pace()
 
@@ -83,14 +87,17 @@ class Answering:
         started = self._clock()
         question = complete(request.question, request.history)
         inquiry = inquire(question)
-        looked = [self._look(part, request, collection, started) for part in inquiry.parts]
-        threshold = self._reader.threshold if request.min_confidence is None else request.min_confidence
-        reason = self._reason_without_reading(request, question, looked)
+        fitting = self._foreign if _is_mostly_foreign(question) else self._reader
+        reader = fitting or self._reader
+        looked = [self._look(part, request, collection, reader, started) for part in inquiry.parts]
+        threshold = reader.threshold if request.min_confidence is None else request.min_confidence
+        # Whoever gives a threshold of their own wants to see even the strangest candidate.
+        reason = _reason_without_reading(looked, is_readable=bool(fitting) or request.min_confidence is not None)
         findings = [each.finding for each in looked]
         statement = (
             Statement(text=None)
             if reason
-            else compose(inquiry, findings, threshold=threshold, stored=collection, evidence=self._evidence)
+            else compose(inquiry, findings, threshold=threshold, stored=collection, evidence=partial(_evidence, reader))
         )
         if statement.text is None and reason is None:
             reason = NoAnswerReason.LOW_CONFIDENCE
@@ -105,78 +112,33 @@ class Answering:
             hits=_merged(looked, most=request.top_k),
             degraded="deadline" if any(each.is_cut_short for each in looked) else None,
             encoder=self._encoder_name,
-            reader=self._reader.name,
+            reader=reader.name,
             seq=looked[0].found.seq,
             timings_ms=self._timings(looked, started),
             explain=_explain(looked, threshold=threshold) if request.explain else None,
         )
 
-    def _look(self, part: Part, request: AskRequest, collection: SearchableCollection, started: float) -> _Looked:
+    def _look(
+        self, part: Part, request: AskRequest, collection: SearchableCollection, reader: Reader, started: float
+    ) -> _Looked:
         found = collection.search(part.question, top_k=request.top_k, filter=request.filter, explain=request.explain)
         hits = found.hits
         if request.max_latency_ms is not None:
             left_ms = request.max_latency_ms - 1000 * (self._clock() - started)
             hits = hits[: self._pace.items_within(left_ms)]
         reading_started = self._clock()
-        readings = self._read(part, hits)
+        readings = _read(reader, part, hits)
         milliseconds = 1000 * (self._clock() - reading_started)
         self._pace.record(items=len(readings), milliseconds=milliseconds)
-        read = hits[: len(readings)]
-        finding = Finding(part=part, hits=read, readings=readings, ranked=_ranked(part, read, readings))
+        read, unread = hits[: len(readings)], found.hits[len(readings) :]
+        ranked = _ranked(part, read, readings)
         return _Looked(
             part=part,
             found=found,
-            finding=finding,
+            finding=Finding(part=part, hits=read, readings=readings, ranked=ranked),
             milliseconds=milliseconds,
-            is_cut_short=len(hits) < len(found.hits),
+            is_cut_short=len(read) == len(hits) < len(found.hits) and not is_settled(part.intent, ranked, unread),
         )
-
-    def _read(self, part: Part, hits: Sequence[Hit]) -> tuple[Reading, ...]:
-        """Of the first hits, where they settle the question; else of all."""
-
-        def enough(readings: Sequence[Reading]) -> bool:
-            read, unread = hits[: len(readings)], hits[len(readings) :]
-            return is_settled(part.intent, _ranked(part, read, readings), unread)
-
-        return tuple(self._reader.read(part.question, [_to_read(hit) for hit in hits], enough=enough)) if hits else ()
-
-    def _evidence(self, part: Part, hit: Hit) -> Candidate | None:
-        """The sentence of a passage that is about the question and alone says yes or no most clearly."""
-        sentences = sentences_of(hit)
-        readings = self._reader.read(part.question, [passage for _, passage in sentences])
-        if not readings:
-            return None
-        asked = frozenset(content_words(part.question))
-
-        def clearness(pair: tuple[tuple[Span, ReadingPassage], Reading]) -> float:
-            (_, sentence), reading = pair
-            shared = len(asked.intersection(content_words(sentence.text)))
-            return (reading.yes + reading.no) * (SHARES_NO_WORD + shared)
-
-        (span, _), reading = max(zip(sentences, readings, strict=True), key=clearness)
-        whole = Reading(spans=(ReadSpan(span=span, probability=min(1.0, reading.yes + reading.no)),), no_answer=0.0)
-        return next(iter(candidates([hit], [whole])), None)
-
-    def _reason_without_reading(
-        self, request: AskRequest, question: str, looked: Sequence[_Looked]
-    ) -> NoAnswerReason | None:
-        """Why no reader could help; a caller who gives `min_confidence` wants to see even the strangest candidate."""
-        found = next((each.found for each in looked if each.found.hits), looked[0].found)
-        if found.live_passages == 0:
-            return NoAnswerReason.EMPTY_COLLECTION
-        if found.allowed_passages == 0:
-            return NoAnswerReason.FILTERED_OUT
-        if not found.hits:
-            return NoAnswerReason.NO_PASSAGES
-        if request.min_confidence is None and not self._can_bridge(question, found.hits):
-            return NoAnswerReason.UNSUPPORTED_LANGUAGE
-        return None
-
-    def _can_bridge(self, question: str, hits: Sequence[Hit]) -> bool:
-        """False for a question that shares no script with the passages, if the encoder knows but one language."""
-        if self._encoder_is_multilingual or not _is_mostly_cjk(question):
-            return True
-        return any(_is_mostly_cjk(hit.passage.text) for hit in hits)
 
     def _timings(self, looked: Sequence[_Looked], started: float) -> dict[str, float]:
         timings: dict[str, float] = {}
@@ -185,6 +147,46 @@ class Answering:
                 timings[stage] = timings.get(stage, 0.0) + milliseconds
         timings["total"] = 1000 * (self._clock() - started)
         return {stage: round(milliseconds, 3) for stage, milliseconds in timings.items()}
+
+
+def _read(reader: Reader, part: Part, hits: Sequence[Hit]) -> tuple[Reading, ...]:
+    """Of the first hits, where they settle the question; else of all."""
+
+    def enough(readings: Sequence[Reading]) -> bool:
+        read, unread = hits[: len(readings)], hits[len(readings) :]
+        return is_settled(part.intent, _ranked(part, read, readings), unread)
+
+    return tuple(reader.read(part.question, [_to_read(hit) for hit in hits], enough=enough)) if hits else ()
+
+
+def _evidence(reader: Reader, part: Part, hit: Hit) -> Candidate | None:
+    """The sentence of a passage that is about the question and alone says yes or no most clearly."""
+    sentences = sentences_of(hit)
+    readings = reader.read(part.question, [passage for _, passage in sentences])
+    if not readings:
+        return None
+    asked = frozenset(content_words(part.question))
+
+    def clearness(pair: tuple[tuple[Span, ReadingPassage], Reading]) -> float:
+        (_, sentence), reading = pair
+        shared = len(asked.intersection(content_words(sentence.text)))
+        return (reading.yes + reading.no) * (SHARES_NO_WORD + shared)
+
+    (span, _), reading = max(zip(sentences, readings, strict=True), key=clearness)
+    whole = Reading(spans=(ReadSpan(span=span, probability=min(1.0, reading.yes + reading.no)),), no_answer=0.0)
+    return next(iter(candidates([hit], [whole])), None)
+
+
+def _reason_without_reading(looked: Sequence[_Looked], *, is_readable: bool) -> NoAnswerReason | None:
+    """Why no reader could help."""
+    found = next((each.found for each in looked if each.found.hits), looked[0].found)
+    if found.live_passages == 0:
+        return NoAnswerReason.EMPTY_COLLECTION
+    if found.allowed_passages == 0:
+        return NoAnswerReason.FILTERED_OUT
+    if not found.hits:
+        return NoAnswerReason.NO_PASSAGES
+    return None if is_readable else NoAnswerReason.UNSUPPORTED_LANGUAGE
 
 
 def _ranked(part: Part, hits: Sequence[Hit], readings: Sequence[Reading]) -> tuple[Candidate, ...]:
@@ -253,5 +255,6 @@ def _explained(hit: Hit, reading: Reading) -> Mapping[str, object]:
     }
 
 
-def _is_mostly_cjk(text: str) -> bool:
-    return 2 * len(_CJK.findall(text)) > len(_LETTER.findall(text))
+def _is_mostly_foreign(text: str) -> bool:
+    """Whether more letters than not are other than Latin ones."""
+    return 2 * len(_LATIN.findall(text)) < len(_LETTER.findall(text))

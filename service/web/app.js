@@ -14,7 +14,7 @@ const REASONS = {
   no_passages: "Nothing in these documents comes near this question.",
   filtered_out: "The filter leaves no document to look at.",
   low_confidence: "I looked, but these documents don’t seem to answer this. Here is what comes closest.",
-  unsupported_language: "The question and the documents are in languages that I can’t bring together yet.",
+  unsupported_language: "I can’t read this question’s script. Another model can: see LOCCIT_ENCODER in the settings. Here is what comes closest.",
 };
 const OFFICE = "application/vnd.openxmlformats-officedocument.";
 const KINDS = {

@@ -12,7 +12,7 @@ from embeddings.errors import DeletedDocument
 from embeddings.filters import Filter
 from service.answering.answering import Answering, AskRequest, Exchange
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
-from service.answering.ports import Enough
+from service.answering.ports import Enough, Reader
 
 TEXT = (
     "Pemberlow Bakery stands on the quay. It was founded by Ada Marsh in 1921.\n"
@@ -95,9 +95,9 @@ def shelf(*texts: str) -> Shelf:
 
 
 def ask(
-    reader: Scripted, collection: Shelf, request: AskRequest | None = None, *, multilingual: bool = False
+    reader: Scripted, collection: Shelf, request: AskRequest | None = None, *, foreign: Reader | None = None
 ) -> Answer:
-    answering = Answering(reader=reader, encoder_name="words", encoder_is_multilingual=multilingual)
+    answering = Answering(reader=reader, encoder_name="words", foreign=foreign)
     return answering.answer(request or AskRequest(question="Who founded it?"), collection)
 
 
@@ -265,10 +265,30 @@ def test_a_script_that_the_encoder_cannot_read_is_said_to_be_unsupported() -> No
     asked = AskRequest(question="谁创办了这家面包店？")
     reader = saying((FOUNDED, 0.9))
 
-    assert ask(reader, shelf(TEXT), asked).no_answer_reason is NoAnswerReason.UNSUPPORTED_LANGUAGE
-    assert ask(reader, shelf(TEXT), asked, multilingual=True).answered
+    for text in (TEXT, "面包店由马什创办。"):
+        answer = ask(reader, shelf(text), asked)
+        assert answer.no_answer_reason is NoAnswerReason.UNSUPPORTED_LANGUAGE
+        assert len(answer.hits) == 1
     assert ask(reader, shelf(TEXT), replace(asked, min_confidence=0.0)).answered
-    assert ask(saying((Span(0, 4), 0.9)), shelf("面包店由马什创办。"), asked).answered
+
+
+@pytest.mark.parametrize(
+    "question", ["谁创办了这家面包店？", "Кто основал пекарню?", "من أسس المخبز؟", "Ποιος ίδρυσε το Bakery;"]
+)
+def test_a_question_in_other_letters_is_read_by_what_can_read_them(question: str) -> None:
+    asked = AskRequest(question=question)
+
+    answer = ask(saying(), shelf(TEXT), asked, foreign=saying((FOUNDED, 0.9)))
+
+    assert answer.answered
+    assert not ask(saying((FOUNDED, 0.9)), shelf(TEXT), asked).answered
+
+
+@pytest.mark.parametrize(
+    "question", ["Who founded the 面包店?", "¿Quién fundó la panadería?", "1999?", "Qui fonda Złoty Róg?"]
+)
+def test_a_question_mostly_in_latin_letters_is_read_as_ever(question: str) -> None:
+    assert ask(saying((FOUNDED, 0.9)), shelf(TEXT), AskRequest(question=question)).answered
 
 
 def test_hits_keep_their_order_and_take_the_readers_best_probability() -> None:
