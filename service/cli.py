@@ -320,6 +320,8 @@ def _tell_report(report: Report, *, as_json: bool) -> None:
     _print(report.record(), [_plain(line) for line in report.lines()], as_json=as_json)
     for failure in report.outcome.failures:
         typer.echo(f"failed: {_plain(failure.path)}: {_plain(failure.problem)}", err=True)
+    for omission in report.outcome.omissions:
+        typer.echo(f"in part: {_plain(omission.path)}: {_plain(omission.warning)}", err=True)
 
 
 def _tell(outcome: Outcome, *, as_json: bool) -> None:

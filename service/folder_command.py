@@ -67,6 +67,7 @@ class Report:
             "empty": self.plan.empty,
             "skipped": dict(self.skipped),
             "failed": [asdict(one) for one in self.outcome.failures],
+            "warnings": [asdict(one) for one in self.outcome.omissions],
             "seconds": round(self.seconds, 3),
         }
 
@@ -80,6 +81,9 @@ class Report:
         if any(left_out.values()):
             more = " and more" if len(self.skipped) > _MOST_KINDS else ""
             lines.append(f"Left out: {_listed(left_out)}{more}. --include takes text of any ending.")
+        if self.outcome.omissions:
+            files = len({one.path for one in self.outcome.omissions})
+            lines.append(f"In part: {files} file{'s' if files > 1 else ''}, named below.")
         if self.is_interrupted:
             lines.append("Stopped. The same command goes on from here.")
         return lines

@@ -46,6 +46,14 @@ class Failure:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Of a file that was taken in."""
+
+    path: str
+    warning: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     file: FoundFile
@@ -84,6 +92,7 @@ class Outcome:
     changed: int = 0
     removed: int = 0
     failures: list[Failure] = field(default_factory=list)
+    omissions: list[Omission] = field(default_factory=list)
 
 
 def stored_documents(call: Call, collection: str) -> list[Stored]:
@@ -279,6 +288,7 @@ class Ingesting:
         if item["state"] != "succeeded":
             self._fail(sending, item["problem"] or f"The job was {item['state']}.")
             return
+        self.outcome.omissions += (Omission(str(sending.file.path), warning) for warning in item["warnings"])
         if sending.is_new:
             self.outcome.new += 1
         else:

@@ -42,6 +42,8 @@ class JobItem:
     version: int | None
     problem: str | None
     """What was wrong and how to mend it, where the item failed."""
+    warnings: tuple[str, ...]
+    """What of the document was not indexed, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,7 +261,13 @@ class Jobs:
             total=total,
             unit=unit,
             items=tuple(
-                JobItem(document_id=item.document_id, state=item.state, version=item.version, problem=item.problem)
+                JobItem(
+                    document_id=item.document_id,
+                    state=item.state,
+                    version=item.version,
+                    problem=item.problem,
+                    warnings=item.warnings,
+                )
                 for item in job.items
             ),
             created_at=moment(job.created_at),

@@ -13,6 +13,7 @@ from embeddings.domain import Source
 
 DAY = 24 * 3600 * 1_000_000
 KEPT_JOBS = 10_000
+_ITEM = ("document_id", "source_sha", "source", "state", "version", "problem")
 FINISHED = ("succeeded", "failed", "cancelled")
 
 
@@ -24,6 +25,8 @@ class StoredItem:
     state: str
     version: int | None
     problem: str | None
+    warnings: tuple[str, ...] = ()
+    """Of the version that it made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +73,19 @@ def find_job(connection: Connection, job_id: str) -> StoredJob | None:
     ).fetchone()
     if row is None:
         return None
-    items = connection.execute(
-        "SELECT document_id, source_sha, source, state, version, problem FROM job_items"
-        " WHERE job_id = ? ORDER BY position",
+    rows = connection.execute(
+        f"SELECT {', '.join(f'i.{column}' for column in _ITEM)}, coalesce(v.warnings, '[]')"
+        " FROM job_items i LEFT JOIN documents d USING (document_id)"
+        " LEFT JOIN versions v ON v.document_key = d.document_key AND v.version = i.version"
+        " WHERE i.job_id = ? ORDER BY i.position",
         (job_id,),
     )
-    stored = tuple(StoredItem(**dict(zip(StoredItem.__slots__, item, strict=True))) for item in items)
+    items = tuple(
+        StoredItem(**dict(zip(_ITEM, item, strict=True)), warnings=tuple(json.loads(warnings)))
+        for *item, warnings in rows
+    )
     return StoredJob(
-        **dict(zip(("job_id", "state", "created_at", "started_at", "finished_at"), row, strict=True)), items=stored
+        **dict(zip(("job_id", "state", "created_at", "started_at", "finished_at"), row, strict=True)), items=items
     )
 
 

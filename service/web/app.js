@@ -314,6 +314,7 @@ async function addFile(file) {
     const done = receipt.job_id ? await finished(receipt.job_id, progress, state) : receipt;
     state.textContent = done.unchanged ? "was already there" : "searchable";
     progress.remove();
+    line.append(...done.warnings.map((warning) => make("p", { class: "quiet" }, warning)));
   } catch (problem) {
     state.textContent = "";
     progress.replaceWith(failure(problem));
@@ -339,7 +340,7 @@ function send(file, type, progress) {
 async function finished(jobId, progress, state) {
   for (;;) {
     const job = await json(`/v1/jobs/${jobId}`);
-    if (job.state === "succeeded") return { unchanged: false };
+    if (job.state === "succeeded") return { unchanged: false, warnings: job.items[0].warnings };
     if (job.state === "failed" || job.state === "cancelled") throw { title: `Not added: ${job.items[0]?.problem ?? job.state}` };
     state.textContent = "reading";
     if (job.total) progress.value = job.done / job.total;

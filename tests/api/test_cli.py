@@ -158,12 +158,16 @@ def test_a_folder_is_ingested_followed_and_answers(loccit: Loccit, tmp_path: Pat
     assert (told["new"], told["failed"], told["interrupted"]) == (2, [], False)
     (tmp_path / "docs" / "x" / "bonn.txt").unlink()
     (tmp_path / "docs" / "bad.txt").write_bytes(b"nul \0 nul")
+    (tmp_path / "docs" / "old.txt").write_bytes("The café of Bonn is blue.".encode("latin-1"))
     second = loccit("ingest", "docs", "--sync")
     assert second.returncode == 1
-    assert second.stdout.startswith("In 'default': 1 removed, 1 unchanged, 1 failed (")
-    assert second.stderr.splitlines()[-1] == (
-        f"failed: {tmp_path}/docs/bad.txt: The text holds NUL characters, as binary files do."
-    )
+    assert second.stdout.startswith("In 'default': 1 new, 1 removed, 1 unchanged, 1 failed (")
+    assert second.stdout.splitlines()[-1] == "In part: 1 file, named below."
+    assert second.stderr.splitlines()[-2:] == [
+        f"failed: {tmp_path}/docs/bad.txt: The text holds NUL characters, as binary files do.",
+        f"in part: {tmp_path}/docs/old.txt: The encoding was not declared and is not UTF-8; it was read as"
+        " Windows-1252.",
+    ]
     assert "Edda Thornquist" in loccit("search", "Who built Harwick Lighthouse?").stdout
 
 

@@ -308,6 +308,8 @@ class JobItemModel(FromDomain):
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     version: int | None = None
     problem: str | None = None
+    warnings: list[str] = []
+    """What of the document was not indexed, and why."""
 
 
 class JobModel(FromDomain):
