@@ -15,11 +15,12 @@ from embeddings.filters import Filter
 from embeddings.text import content_words
 from service.answering.citations import Candidate, candidates
 from service.answering.composing import Finding, Statement, as_shown, compose, context_of, is_settled, sentences_of
-from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan
+from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
 from service.answering.followups import Exchange, complete
 from service.answering.intents import Part, inquire
 from service.answering.pace import Pace
 from service.answering.ports import Reader, StoredText
+from service.answering.verdicts import Word
 
 __all__ = ["Answering", "AskRequest", "Exchange", "SearchableCollection"]
 
@@ -159,21 +160,24 @@ def _read(reader: Reader, part: Part, hits: Sequence[Hit]) -> tuple[Reading, ...
     return tuple(reader.read(part.question, [_to_read(hit) for hit in hits], enough=enough)) if hits else ()
 
 
-def _evidence(reader: Reader, part: Part, hit: Hit) -> Candidate | None:
-    """The sentence of a passage that is about the question and alone says yes or no most clearly."""
+def _evidence(reader: Reader, part: Part, hit: Hit, word: Word) -> Candidate | None:
+    """The sentence of a passage that is about the question and alone says it most clearly."""
     sentences = sentences_of(hit)
     readings = reader.read(part.question, [passage for _, passage in sentences])
     if not readings:
         return None
     asked = frozenset(content_words(part.question))
 
+    def probability(reading: Reading) -> float:
+        return reading.yes if word == "yes" else reading.no
+
     def clearness(pair: tuple[tuple[Span, ReadingPassage], Reading]) -> float:
         (_, sentence), reading = pair
         shared = len(asked.intersection(content_words(sentence.text)))
-        return (reading.yes + reading.no) * (SHARES_NO_WORD + shared)
+        return probability(reading) * (SHARES_NO_WORD + shared)
 
     (span, _), reading = max(zip(sentences, readings, strict=True), key=clearness)
-    whole = Reading(spans=(ReadSpan(span=span, probability=min(1.0, reading.yes + reading.no)),), no_answer=0.0)
+    whole = Reading(spans=(ReadSpan(span=span, probability=min(1.0, probability(reading))),), no_answer=0.0)
     return next(iter(candidates([hit], [whole])), None)
 
 
@@ -205,9 +209,13 @@ def _to_read(hit: Hit) -> ReadingPassage:
 
 
 def _confidence(statement: Statement, findings: Sequence[Finding]) -> float:
-    if statement.claims:
-        return max(claim.confidence for claim in statement.claims)
-    return max((finding.ranked[0].probability for finding in findings if finding.ranked), default=0.0)
+    """Of the conclusion, where one is drawn; else of the least sure part, whether it was answered or not."""
+    claims = statement.claims
+    if claims and claims[0].support is Support.DERIVED:
+        return claims[0].confidence
+    if claims and len(findings) == 1:
+        return max(claim.confidence for claim in claims)
+    return min(finding.ranked[0].probability if finding.ranked else 0.0 for finding in findings)
 
 
 def _merged(looked: Sequence[_Looked], *, most: int) -> tuple[Hit, ...]:

@@ -64,7 +64,7 @@ def _trimmed(text: str, span: Span) -> Span | None:
     return Span(start, end) if start < end else None
 
 
-def cite(candidate: Candidate, *, number: int, stored: StoredText) -> Citation | None:
+def cite(candidate: Candidate, *, number: int, stored: StoredText, is_marked: bool = True) -> Citation | None:
     """The sentences in which the candidate stands; None where the stored text does not say the same."""
     passage = candidate.passage
     quoted = sentences_around(passage.text, Span(candidate.start - passage.start, candidate.end - passage.start))
@@ -91,8 +91,8 @@ def cite(candidate: Candidate, *, number: int, stored: StoredText) -> Citation |
         start=start,
         end=end,
         quote=quote,
-        answer_start=candidate.start,
-        answer_end=candidate.end,
+        answer_start=candidate.start if is_marked else None,
+        answer_end=candidate.end if is_marked else None,
         prefix=surroundings[: start - before],
         suffix=surroundings[end - before :],
     )

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
+
+
+class Order(StrEnum):
+    """Which of two figures wins a comparison."""
+
+    MORE = "more"
+    LESS = "less"
+
 
 _ORDINAL = r"(?:first|last|earlier|earliest|later|latest|sooner)"
 _HAS_MORE = re.compile(
@@ -10,6 +19,7 @@ _HAS_MORE = re.compile(
 )
 _WAS_DONE = re.compile(rf"\b(?P<was>was|were|is|are) (?P<done>\w+) {_ORDINAL}\s*$", re.IGNORECASE)
 _DID = re.compile(rf"\b(?P<did>\w+) {_ORDINAL}\s*$", re.IGNORECASE)
+_IS_MORE_SO = re.compile(r"\b(?P<is>is|are|was|were) (?:the )?(?:more|most|less|least) (?P<so>\w+)\s*$", re.IGNORECASE)
 _IS_MORE = re.compile(r"\b(?P<is>is|are|was|were) (?:the )?(?P<more>\w+)\s*$", re.IGNORECASE)
 
 _INFINITIVES = {
@@ -17,19 +27,32 @@ _INFINITIVES = {
     "happened": "happen", "died": "die", "appeared": "appear", "arrived": "arrive", "sank": "sink", "won": "win",
 }  # fmt: skip
 _PROPERTIES = {
-    "large": "larger largest bigger biggest smaller smallest",
-    "high": "higher highest lower lowest",
-    "tall": "taller tallest",
-    "long": "longer longest shorter shortest",
-    "heavy": "heavier heaviest lighter lightest",
-    "wide": "wider widest narrower narrowest",
-    "deep": "deeper deepest shallower shallowest",
-    "far": "farther farthest nearer nearest",
-    "fast": "faster fastest slower slowest",
-    "expensive": "cheaper cheapest",
+    "large": ("larger largest bigger biggest greater greatest", "smaller smallest"),
+    "high": ("higher highest", "lower lowest"),
+    "tall": ("taller tallest", ""),
+    "long": ("longer longest", "shorter shortest"),
+    "heavy": ("heavier heaviest", "lighter lightest"),
+    "wide": ("wider widest", "narrower narrowest"),
+    "deep": ("deeper deepest", "shallower shallowest"),
+    "far": ("farther farthest", "nearer nearest"),
+    "fast": ("faster fastest", "slower slowest"),
+    "expensive": ("", "cheaper cheapest"),
 }
-_PROPERTY = {form: name for name, forms in _PROPERTIES.items() for form in forms.split()}
+"""By the word that is asked with: what means more of it, and what means less."""
+_PROPERTY = {form: name for name, forms in _PROPERTIES.items() for form in " ".join(forms).split()}
+_ELSE = (
+    "more most later latest ahead newer newest younger youngest",
+    "fewer fewest less least earlier earliest first older oldest behind",
+)
+_MORE, _LESS = (
+    re.compile(rf"\b(?:{'|'.join(' '.join(forms).split())})\b", re.IGNORECASE)
+    for forms in zip(_ELSE, *_PROPERTIES.values(), strict=True)
+)
 _AGE = frozenset({"older", "oldest", "younger", "youngest", "newer", "newest"})
+
+
+def order_of(comparison: str) -> Order | None:
+    return Order.MORE if _MORE.search(comparison) else Order.LESS if _LESS.search(comparison) else None
 
 
 def asked_of(comparison: str, name: str) -> str:
@@ -58,6 +81,8 @@ def _by_time(comparison: str, name: str) -> str | None:
 
 
 def _by_property(comparison: str, name: str) -> str | None:
+    if so := _IS_MORE_SO.search(comparison):
+        return f"How {so['so']} {so['is'].lower()} {name}?"
     found = _IS_MORE.search(comparison)
     more = found["more"].lower() if found else ""
     if more in _AGE:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from embeddings.domain import Hit, Passage, Span
 from embeddings.text import content_words, sentence_spans
 from service.answering.citations import Candidate, cite, sentences_around
+from service.answering.comparisons import Order
 from service.answering.domain import Citation, Claim, Reading, ReadingPassage, Support
 from service.answering.enumerations import enumeration_around
-from service.answering.figures import Figure, first_figure, first_moment
-from service.answering.intents import Inquiry, Intent, Order, Part, wanted_items
+from service.answering.figures import Figure, first_figure, first_moment, years
+from service.answering.intents import Inquiry, Intent, Part, wanted_items
 from service.answering.ports import StoredText
+from service.answering.verdicts import Word, refers_back, shows
 
 SURE = 0.7
 """The probability from which a candidate is taken without reading further passages; see docs/decisions/0009."""
@@ -47,6 +50,8 @@ class Draft:
     confidence: float
     support: Support = Support.VERBATIM
     conflict: int | None = None
+    is_marked: bool = True
+    """Whether the evidence is the words that answer, to be marked in their quotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +63,25 @@ class Statement:
     citations: tuple[Citation, ...] = ()
 
 
-Evidence = Callable[[Part, Hit], Candidate | None]
-"""The sentence of a passage that says yes or no."""
+Evidence = Callable[[Part, Hit, Word], Candidate | None]
+"""The sentence of a passage that says it."""
 
 
 def compose(
     inquiry: Inquiry, findings: Sequence[Finding], *, threshold: float, stored: StoredText, evidence: Evidence
 ) -> Statement:
     """The claims of all parts. What the stored text does not bear out is passed over."""
-    drafts = [list(_drafts(finding, threshold, stored, evidence)) for finding in findings]
+    drafts = [
+        [_of_part(draft, number) for draft in _drafts(finding, threshold, stored, evidence)]
+        for number, finding in enumerate(findings, start=1)
+    ]
     if inquiry.order is not None:
         return _assembled(_compared(inquiry.order, findings, drafts), stored)
     return _assembled((draft for part in drafts for draft in part), stored)
+
+
+def _of_part(draft: Draft, number: int) -> Draft:
+    return draft if draft.conflict is None else replace(draft, conflict=number)
 
 
 def as_shown(intent: Intent, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -141,16 +153,28 @@ def _fact(sound: Sequence[Candidate]) -> Iterator[Draft]:
 
 
 def _disagrees(best: Candidate, other: Candidate) -> bool:
-    """Whether another sentence gives another figure for what looks like the same thing."""
+    """Whether another sentence gives another figure for what looks like the same thing at the same time."""
     one, two = first_figure(best.text), first_figure(other.text)
     if one is None or two is None or other.probability < NEARLY_AS_GOOD * best.probability:
         return False
-    return one.value != two.value and one.unit == two.unit and _is_alike(_sentence(best), _sentence(other))
+    here, there = _whole_sentence(best), _whole_sentence(other)
+    return (
+        one.value != two.value
+        and one.unit == two.unit
+        and not here.overlaps(there)
+        and _is_alike(here.text, there.text)
+        and _may_be_of_one_time(here.text, there.text)
+    )
+
+
+def _may_be_of_one_time(one: str, other: str) -> bool:
+    said, also_said = years(one), years(other)
+    return not said or not also_said or bool(said & also_said)
 
 
 def _may_disagree(best: Candidate, passage: Passage) -> bool:
     """Whether a passage has a figure in a sentence on what looks like the same thing."""
-    known = _sentence(best)
+    known = _whole_sentence(best).text
     sentences = (passage.text[span.start : span.end] for span in sentence_spans(passage.text))
     return any(first_figure(sentence) is not None and _is_alike(known, sentence) for sentence in sentences)
 
@@ -158,10 +182,6 @@ def _may_disagree(best: Candidate, passage: Passage) -> bool:
 def _is_alike(one: str, other: str) -> bool:
     words, others = (frozenset(word for word in content_words(text) if word.isalpha()) for text in (one, other))
     return bool(words) and len(words & others) >= ALIKE * len(words | others)
-
-
-def _sentence(candidate: Candidate) -> str:
-    return _whole_sentence(candidate).text
 
 
 def _whole_sentence(candidate: Candidate) -> Candidate:
@@ -228,14 +248,36 @@ _WIDTHS: dict[Intent, Callable[[Candidate], Candidate]] = {
 def _verdict(finding: Finding, evidence: Evidence) -> Draft | None:
     """What the passages say together, shown by the sentence of the passage that says it most clearly."""
     yes, no = (sum(getattr(reading, word) for reading in finding.readings) for word in ("yes", "no"))
-    word = "yes" if yes >= no else "no"
+    word: Word = "yes" if yes >= no else "no"
     if max(yes, no) <= 0:
         return None
     clearest = max(zip(finding.readings, finding.hits, strict=False), key=lambda pair: float(getattr(pair[0], word)))[1]
-    shown = evidence(finding.part, clearest)
+    said = evidence(finding.part, clearest, word)
+    shown = None if said is None else _showing(word, finding.part.question, said)
     if shown is None:
         return None
-    return Draft(text=word.capitalize(), evidence=(shown,), confidence=min(1.0, max(yes, no)), support=Support.DERIVED)
+    return Draft(
+        text=word.capitalize(),
+        evidence=(shown,),
+        confidence=min(1.0, max(yes, no)),
+        support=Support.DERIVED,
+        is_marked=False,
+    )
+
+
+def _showing(word: Word, question: str, sentence: Candidate) -> Candidate | None:
+    """The sentence if it shows the word, else together with the one before, if it refers to that."""
+    wider = _with_the_sentence_before(sentence) if refers_back(sentence.text) else None
+    for candidate in (sentence, wider):
+        if candidate and shows(word, question, candidate.text, context=context_of(candidate.passage)):
+            return candidate
+    return None
+
+
+def _with_the_sentence_before(candidate: Candidate) -> Candidate | None:
+    start, end = candidate.start - candidate.passage.start, candidate.end - candidate.passage.start
+    before = [span for span in sentence_spans(candidate.passage.text) if span.end <= start]
+    return _moved(candidate, Span(before[-1].start, end)) if before else None
 
 
 def sentences_of(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
@@ -258,7 +300,7 @@ def context_of(passage: Passage) -> str:
 
 
 def _compared(order: Order, findings: Sequence[Finding], drafts: Sequence[Sequence[Draft]]) -> Iterator[Draft]:
-    """The subject whose figure wins, then the figures, the winner's first; without two figures, what there is."""
+    """The subject whose figure wins, then what is said of each, the winner first; without a winner, what there is."""
     firsts = [found[0] if found else None for found in drafts]
     figures = [
         None if draft is None else _measured(finding.part.question, draft.text)
@@ -266,19 +308,18 @@ def _compared(order: Order, findings: Sequence[Finding], drafts: Sequence[Sequen
     ]
     winner = _winner(order, figures)
     if winner is None:
-        yield from (draft for draft in firsts if draft is not None)
+        yield from chain.from_iterable(drafts)
         return
     subject = findings[winner].part.subject
-    both = [firsts[winner], firsts[1 - winner]]
-    shown = [draft for draft in both if draft is not None]
+    both = [drafts[winner], drafts[1 - winner]]
     if subject is not None:
         yield Draft(
             text=subject,
-            evidence=tuple(draft.evidence[0] for draft in shown),
-            confidence=min(draft.confidence for draft in shown),
+            evidence=tuple(found[0].evidence[0] for found in both),
+            confidence=min(found[0].confidence for found in both),
             support=Support.DERIVED,
         )
-    yield from shown
+    yield from chain.from_iterable(both)
 
 
 def _measured(question: str, answer: str) -> Figure | None:
@@ -323,7 +364,7 @@ def _cited(draft: Draft, citations: list[Citation], stored: StoredText) -> tuple
     """Numbers of the draft's citations, new ones added to `citations`; none if its first one does not hold."""
     found: list[int] = []
     for candidate in draft.evidence:
-        citation = cite(candidate, number=len(citations) + 1, stored=stored)
+        citation = cite(candidate, number=len(citations) + 1, stored=stored, is_marked=draft.is_marked)
         if citation is None and not found:
             return ()
         if citation is None:

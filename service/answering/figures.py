@@ -36,8 +36,19 @@ class Figure:
 
 def first_figure(text: str) -> Figure | None:
     found = _FIGURE.search(text)
-    if found is None:
-        return None
+    return None if found is None else _figure(found)
+
+
+def written_figures(text: str) -> frozenset[Figure]:
+    """All figures in digits; a question that says "one" or "two" seldom counts."""
+    return frozenset(_figure(found) for found in _FIGURE.finditer(text) if found["number"][0].isdigit())
+
+
+def years(text: str) -> frozenset[str]:
+    return frozenset(_YEAR.findall(text))
+
+
+def _figure(found: re.Match[str]) -> Figure:
     number = found["number"].lower()
     value = float(_WORDS[number]) if number in _WORDS else float(number.replace(",", ""))
     scale = _SCALES[found["scale"].lower()] if found["scale"] else 1.0

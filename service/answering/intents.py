@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from embeddings.text import STOP_WORDS, content_words, words
-from service.answering.comparisons import asked_of
+from service.answering.comparisons import Order, asked_of, order_of
 
 
 class Intent(StrEnum):
@@ -18,13 +18,6 @@ class Intent(StrEnum):
     """A reason or definition: the sentence."""
     VERDICT = "verdict"
     """Yes or no."""
-
-
-class Order(StrEnum):
-    """Which of two figures wins a comparison."""
-
-    MORE = "more"
-    LESS = "less"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +79,6 @@ _TWO_THINGS = re.compile(
     r"\b(?P<verb>have|has|had|own|run|hold|employ|contain|include|make|produce|sell|win|get|receive|in)?\s*"
     r"(?P<order>more|fewer|less) (?P<one>.+?),? or "
     r"(?:more |fewer |less )?(?P<other>.+?)\??$",
-    re.IGNORECASE,
-)
-_MORE = re.compile(
-    r"\b(?:more|most|larger|largest|bigger|biggest|higher|highest|greater|greatest|longer|longest|later|latest|ahead|"
-    r"newer|newest|younger|youngest|taller|tallest|heavier|heaviest)\b",
-    re.IGNORECASE,
-)
-_LESS = re.compile(
-    r"\b(?:fewer|fewest|less|least|smaller|smallest|lower|lowest|shorter|shortest|earlier|earliest|first|older|oldest|"
-    r"behind|cheaper|cheapest)\b",
     re.IGNORECASE,
 )
 _LONG_WINDED = 25
@@ -184,7 +167,7 @@ def _between_two_subjects(question: str) -> Inquiry | None:
     if found is None or not _OPEN.search(question[: found.start()]):
         return None
     before = question[: found.start()]
-    order = Order.MORE if _MORE.search(before) else Order.LESS if _LESS.search(before) else None
+    order = order_of(before)
     if order is None:
         return None
     return Inquiry(

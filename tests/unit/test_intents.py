@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.answering.intents import Intent, Order, inquire, intent_of, wanted_items
+from service.answering.comparisons import Order
+from service.answering.intents import Intent, inquire, intent_of, wanted_items
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,22 @@ def test_a_long_winded_question_is_taken_by_its_point() -> None:
 
 def test_a_plain_question_is_asked_as_it_is() -> None:
     assert [part.question for part in inquire("When was the bridge built?").parts] == ["When was the bridge built?"]
+
+
+@pytest.mark.parametrize(
+    ("question", "order", "asked"),
+    [
+        ("Which printer is faster, the X200 or the X300?", Order.MORE, "How fast is the X200?"),
+        ("Which printer is slower, the X200 or the X300?", Order.LESS, "How fast is the X200?"),
+        ("Which road is wider, the X200 or the X300?", Order.MORE, "How wide is the X200?"),
+        ("Which lake is shallower, the X200 or the X300?", Order.LESS, "How deep is the X200?"),
+        ("Which town is nearer, the X200 or the X300?", Order.LESS, "How far is the X200?"),
+        ("Which is lighter, the X200 or the X300?", Order.LESS, "How heavy is the X200?"),
+        ("Which is more expensive, the X200 or the X300?", Order.MORE, "How expensive is the X200?"),
+        ("Which is less expensive, the X200 or the X300?", Order.LESS, "How expensive is the X200?"),
+    ],
+)
+def test_what_compares_is_asked_of_each(question: str, order: Order, asked: str) -> None:
+    inquiry = inquire(question)
+
+    assert (inquiry.order, inquiry.parts[0].question) == (order, asked)
