@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from embeddings.filters import parse_filter
@@ -12,6 +13,9 @@ from service.evaluation.datasets import Article, ReadingQuestion, drawn
 from service.evaluation.judging import overlap
 from service.evaluation.metrics import auroc, calibration_error, exact_match, f1, holds, share
 from service.evaluation.tables import Cell, percent, table
+from service.evaluation.unanswerable import changed
+
+SEED = 20261123
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +55,18 @@ class Read:
     """To questions whose article was kept out of the search."""
     strangers: tuple[Reply, ...]
     """To questions on something else altogether."""
+    altered: tuple[Reply, ...]
+    """To questions with a name, a number or a word changed, so that they look as if their paragraph answered them."""
+
+    @property
+    def unanswerable(self) -> tuple[Reply, ...]:
+        return (*self.removed, *self.strangers)
 
 
 def read_articles(
     engine: Engine, name: str, articles: Sequence[Article], strangers: Sequence[str], *, questions: int
 ) -> Read:
-    """Ask so many questions, a quarter of them again without their article."""
+    """Ask so many questions, a quarter of them again without their article, and all again, changed, that can be."""
     collection = filled(engine, name, ((one.document_id, one.title, one.text) for one in articles))
     chosen = drawn([question for article in articles for question in article.questions], questions)
 
@@ -78,7 +88,18 @@ def read_articles(
         ),
         removed=tuple(map(without_article, chosen[: len(chosen) // 4])),
         strangers=tuple(ask(engine.answering, collection, question) for question in strangers),
+        altered=tuple(ask(engine.answering, collection, question) for question in _altered(articles, chosen)),
     )
+
+
+def _altered(articles: Sequence[Article], questions: Sequence[ReadingQuestion]) -> Iterator[str]:
+    texts = {article.document_id: article.text for article in articles}
+    chance = random.Random(SEED)
+    for one in questions:
+        text = texts[one.document_id]
+        question = changed(one.question, text[one.paragraph.start : one.paragraph.end], [text], chance)
+        if question is not None:
+            yield question
 
 
 def report(sets: Sequence[Read]) -> str:
@@ -89,15 +110,15 @@ def report(sets: Sequence[Read]) -> str:
 
 def _figures(read: Read) -> dict[str, Cell]:
     asked = read.answerable
-    nothing = [*read.removed, *read.strangers]
+    nothing = read.unanswerable
     answered = [one for one in asked if one.reply.answer is not None]
     wrongly = [one for one in nothing if one.answer is not None]
     right = [one.holds_answer(one.best) for one in asked]
     confidences = [one.best.confidence for one in asked]
     hits = sum(one.holds_answer(one.reply) for one in answered)
     return {
-        "questions: answerable / without their article / on something else": (
-            f"{len(asked)} / {len(read.removed)} / {len(read.strangers)}"
+        "questions: answerable / without their article / on something else / altered": (
+            f"{len(asked)} / {len(read.removed)} / {len(read.strangers)} / {len(read.altered)}"
         ),
         "a quote holds the gold answer": percent(hits / len(asked)),
         "`min_confidence` 0: F1 of the answer": percent(_mean_f1(asked)),
@@ -112,10 +133,12 @@ def _figures(read: Read) -> dict[str, Cell]:
         "a passage with the answer among the 8": percent(share(one.is_found for one in asked)),
         "declined, article removed": percent(share(one.answer is None for one in read.removed)),
         "declined, on something else": percent(share(one.answer is None for one in read.strangers)),
+        "declined, altered": percent(share(one.answer is None for one in read.altered)),
         "AUROC against article removed": percent(auroc(confidences, [one.confidence for one in read.removed])),
         "AUROC against something else": percent(auroc(confidences, [one.confidence for one in read.strangers])),
+        "AUROC against altered": percent(auroc(confidences, [one.confidence for one in read.altered])),
         "calibration error, answerable": percent(calibration_error(confidences, right)),
-        "calibration error, all three kinds": percent(
+        "calibration error, altered ones left out": percent(
             calibration_error([*confidences, *(one.confidence for one in nothing)], [*right, *[False] * len(nothing)])
         ),
         "citations that resolve": percent(_resolving(read)),
@@ -127,5 +150,8 @@ def _mean_f1(asked: Sequence[Asked]) -> float:
 
 
 def _resolving(read: Read) -> float:
-    replies = [reply for one in read.answerable for reply in (one.reply, one.best)] + [*read.removed, *read.strangers]
+    replies = [reply for one in read.answerable for reply in (one.reply, one.best)] + [
+        *read.unanswerable,
+        *read.altered,
+    ]
     return sum(one.resolving for one in replies) / max(1, sum(len(one.quotes) for one in replies))

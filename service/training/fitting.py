@@ -23,6 +23,7 @@ from service.bootstrap import Engine, start
 from service.evaluation.asking import filled
 from service.evaluation.datasets import PARAGRAPH_BREAK, strangers
 from service.evaluation.metrics import calibration_error, f1
+from service.evaluation.unanswerable import changed
 from service.settings import Settings
 from service.training.examples import Asked, Verdict, answer_spans, records, share
 from service.training.mixture import (
@@ -37,7 +38,6 @@ from service.training.mixture import (
     yes_no_example,
 )
 from service.training.statements import as_question
-from service.training.unanswerable import changed
 
 Matrix: TypeAlias = NDArray[np.float64]
 

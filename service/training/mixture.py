@@ -10,6 +10,7 @@ from pathlib import Path
 from embeddings.domain import Span
 from embeddings.text import sentence_spans
 from service.evaluation.datasets import is_validation
+from service.evaluation.unanswerable import changed
 from service.training.examples import (
     Articles,
     Asked,
@@ -25,7 +26,6 @@ from service.training.examples import (
     window,
 )
 from service.training.statements import as_question
-from service.training.unanswerable import changed
 
 SEED = 20261123
 HELD_OUT = 0.03

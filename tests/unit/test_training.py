@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from embeddings.domain import Span
 from embeddings.encoders.compiled import DEFAULT_MODEL, TOKENIZER
 from service.answering.readers.inputs import ReaderTokenizer
+from service.evaluation.unanswerable import changed
 from service.training import loop
 from service.training.examples import (
     Articles,
@@ -24,7 +25,6 @@ from service.training.examples import (
     window,
 )
 from service.training.statements import as_question
-from service.training.unanswerable import changed
 
 PARAGRAPH = (
     "The Pemberlow ferry began in 1802. Captain Ada Marsh ran it for twelve years. "
