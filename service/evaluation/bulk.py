@@ -41,7 +41,10 @@ QUESTIONS = 200
 SAMPLED_FILES, SAMPLED_PASSAGES = 400, 800
 """For plain sentence-transformers, which gets through few."""
 PLAIN_RUNS = 3
-REST_SECONDS = 180
+REST_SECONDS = 900
+"""At most: until nearly all passages are in an index."""
+AT_REST = 0.01
+"""The share of passages that no index holds yet."""
 MEDIA_TYPES = {".md": "text/markdown", ".rst": "text/x-rst", ".txt": "text/plain"}
 _ARTICLE = re.compile(r"<REUTERS.*?NEWID=\"(\d+)\".*?<TEXT(.*?)</TEXT>", re.DOTALL)
 _TITLE = re.compile(r"<TITLE>(.*?)</TITLE>", re.DOTALL)
@@ -167,7 +170,7 @@ def _measured(folder: Path, library: Path, sizes: Mapping[str, int], data: Path)
         _change(library)
         third = _ingest(library, service)
         in_the_end = _held(service, folder / "data")
-        time.sleep(REST_SECONDS)
+        _come_to_rest(service, in_the_end)
         typer.echo("asking", err=True)
         asked = answering(service, COLLECTION, "about the PEPs, among all", questions(peps(data), QUESTIONS))
         resting = service.memory_megabytes()
@@ -223,6 +226,18 @@ def _held(service: Served, data: Path) -> _Held:
         found = json.load(reply)
     texts = max(map(_stored_vectors, (data / "collections").glob("*/collection.db")))
     return _Held(documents=found["documents"], passages=found["passages"], texts=texts)
+
+
+def _come_to_rest(service: Served, held: _Held) -> None:
+    deadline = time.monotonic() + REST_SECONDS
+    while _tail(service) > AT_REST * held.passages and time.monotonic() < deadline:
+        time.sleep(5)
+
+
+def _tail(service: Served) -> float:
+    with urlopen(f"{service.url}/metrics") as reply:
+        found = re.search(r"^loccit_tail_passages (\S+)$", reply.read().decode(), re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def _stored_vectors(database: Path) -> int:
