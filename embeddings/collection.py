@@ -298,6 +298,7 @@ class Collection:
         vectors = dict(encoded.vectors)
         while (changes := self._commit(named, vectors, companion)) is None:
             vectors |= self._encoding.missing(encoded_texts(passage for _, one in named for passage in one.passages))
+        self._forget_replaced(changes)
         self._upkeep.tend(self)
         return [self._receipt(name, one, change) for (name, one), change in zip(named, changes, strict=True)]
 
@@ -323,6 +324,13 @@ class Collection:
                     companion(connection, [change.version for change in changes])
             self.live.follow()
         return changes
+
+    def _forget_replaced(self, changes: Iterable[writes.Change]) -> None:
+        """What was committed stays acknowledged where they cannot be removed: then the next start removes them."""
+        try:
+            self.forget({change.replaced for change in changes if change.replaced})
+        except (LoccitError, OSError) as error:
+            logger.error("an original is left over", extra={"collection": self.name, "reason": str(error)})
 
     def _receipt(self, document_id: str, prepared: PreparedDocument, change: writes.Change) -> PutReceipt:
         return PutReceipt(

@@ -29,6 +29,8 @@ class Change:
     unchanged: bool
     ended: tuple[int, ...] = ()
     """Indexings that ended with it, whose vectors may now be unused: see `drop_unused_vectors`."""
+    replaced: bytes = b""
+    """The original that others took the place of, if they did; perhaps nothing names it any more."""
 
 
 def advance(connection: Connection) -> int:
@@ -68,13 +70,14 @@ def _put_same(
     connection: Connection, collection: str, live: StoredVersion, prepared: PreparedDocument, now: int
 ) -> Change:
     seq = advance(connection)
-    _replace_description(connection, live.version_key, prepared, now)
+    _replace_source(connection, live.version_key, prepared, now)
     ended: tuple[int, ...] = ()
     if live.title != prepared.title:
         # The title is part of what the encoder reads: the same version is cut and indexed anew under it.
         ended = end_indexings(connection, live.version_key, seq)
         add_indexing(connection, collection, live, prepared.passages, seq)
-    return Change(seq=seq, version=live.version, created=False, unchanged=True, ended=ended)
+    replaced = live.source_sha if live.source_sha != prepared.source_sha else b""
+    return Change(seq=seq, version=live.version, created=False, unchanged=True, ended=ended, replaced=replaced)
 
 
 def _put_new(
@@ -121,12 +124,15 @@ def _insert_version(
     return int(version_key)
 
 
-def _replace_description(connection: Connection, version_key: int, prepared: PreparedDocument, now: int) -> None:
+def _replace_source(connection: Connection, version_key: int, prepared: PreparedDocument, now: int) -> None:
+    """Other bytes, such as those with another front matter or other ends of lines, may hold the same text."""
     source = prepared.source
     connection.execute(
-        "UPDATE versions SET title = ?, uri = ?, metadata = ?, updated_at = ? WHERE version_key = ?",
-        (prepared.title, source.uri, json.dumps(dict(source.metadata)), now, version_key),
-    )
+        "UPDATE versions SET title = ?, uri = ?, media_type = ?, metadata = ?, warnings = ?, source_sha = ?,"
+        " updated_at = ? WHERE version_key = ?",
+        (prepared.title, source.uri, source.media_type, json.dumps(dict(source.metadata)),
+         json.dumps(prepared.loaded.warnings), prepared.source_sha, now, version_key),
+    )  # fmt: skip
     connection.execute("DELETE FROM fields WHERE version_key = ?", (version_key,))
     _insert_fields(connection, version_key, source.metadata)
 

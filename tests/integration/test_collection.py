@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,31 @@ def test_a_purge_leaves_no_trace_on_disk(collection: Collection, tmp_path: Path)
             word in path.read_bytes() for word in (b"swordfish", b"cuttlefish", b"canaryword")
         ), path
     assert collection.search("Where was the heron?", top_k=1).hits[0].passage.document_id == "heron"
+
+
+def test_the_same_text_in_other_bytes_replaces_the_original(collection: Collection, tmp_path: Path) -> None:
+    collection.put("bird", plain("A wren sings.\r\nIt nests."))
+    other = plain("A wren sings.\nIt nests.")
+    assert collection.put("bird", other).unchanged
+    assert collection.original("bird").content == other.content
+    assert collection.document("bird").sha256 == sha256(other.content).hexdigest()
+    assert len(list(collection.originals.all())) == 1
+    collection.delete("bird", purge=True)
+    assert b"A wren sings" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_bytes_that_an_older_version_came_as_stay_when_others_replace_them(collection: Collection) -> None:
+    texts = ["A wren sings.\r\nIt nests.", "It left.", "A wren sings.\r\nIt nests.", "A wren sings.\nIt nests."]
+    for text in texts:
+        collection.put("bird", plain(text))
+    assert collection.original("bird", 1).content == texts[0].encode()
+    assert collection.original("bird", 3).content == texts[3].encode()
+
+
+def test_the_same_text_as_another_type_is_described_as_what_came_last(collection: Collection) -> None:
+    collection.put("bird", plain("A wren sings."))
+    collection.put("bird", replace(plain("A wren sings."), media_type="text/markdown"))
+    assert collection.original("bird").media_type == "text/markdown"
 
 
 def test_repeated_passages_come_once_with_every_place_that_the_filter_lets_through(collection: Collection) -> None:
