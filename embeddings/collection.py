@@ -30,7 +30,7 @@ from embeddings.domain import (
 )
 from embeddings.encoding import PassageEncoding, Progress
 from embeddings.erasing import Erasing
-from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownDocument
+from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownCollection, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
 from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts, restore
@@ -368,6 +368,16 @@ class Collection:
     def forget(self, shas: Iterable[bytes]) -> None:
         """Remove the originals that neither a version nor an unfinished job needs."""
         self._erasing.forget(shas)
+
+    def retire(self) -> None:
+        """The collection is deleted: from the return on nothing is written, and nobody is told that it was."""
+
+        def refusal() -> UnknownCollection:
+            return UnknownCollection(f"The collection {self.name!r} has been deleted meanwhile.")
+
+        with self._committing:
+            self.database.refuse_writes(refusal)
+            self.originals.refuse_writes(refusal)
 
     def close(self) -> None:
         """Checkpoint what has been written, so that the next start is quick."""

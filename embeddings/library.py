@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -186,9 +187,13 @@ class Library:
                 connection.execute("DELETE FROM collections WHERE name = ?", (name,))
                 connection.execute("DELETE FROM jobs WHERE collection = ?", (name,))
             self._quarantined.pop(name, None)
-            self._collections.pop(name, None)
+            collection = self._collections.pop(name, None)
+        if collection is not None:
+            collection.retire()
         doomed = self._place(folder + UNFINISHED)
-        os.rename(self._place(folder), doomed)
+        # What is quarantined may have lost its folder.
+        with suppress(FileNotFoundError):
+            os.rename(self._place(folder), doomed)
         sync_folder(doomed.parent)
         shutil.rmtree(doomed, ignore_errors=True)
 

@@ -164,8 +164,8 @@ class Jobs:
         while (job_id := self._waiting.get()) is not None and not self._stopping.is_set():
             try:
                 self._run(job_id)
-            except _Cancelled:
-                pass
+            except (_Cancelled, NotThere):
+                pass  # nobody waits for it any more
             except Exception:
                 # Whatever one job meets, those behind it still run; it is taken up again at the next start.
                 logger.exception("job stopped", extra={"job": job_id})
@@ -175,10 +175,7 @@ class Jobs:
                     self._unfinished -= 1
 
     def _run(self, job_id: str) -> None:
-        try:
-            holder = self._holder(job_id)
-        except NotThere:
-            return
+        holder = self._holder(job_id)
         with holder.database.writing() as connection:
             stored.start_job(connection, job_id)
         with holder.database.reading() as connection:

@@ -66,7 +66,7 @@ def test_the_first_that_is_refused_ends_it_and_those_before_it_stay(collection: 
 
 
 def test_the_same_bytes_from_many_threads_are_kept_once_and_whole(tmp_path: Path) -> None:
-    originals = Originals(tmp_path / "originals")
+    originals = Originals(tmp_path)
     contents = [bytes([number]) * 100_000 for number in range(8)] * 8
     with ThreadPoolExecutor(8) as pool:
         shas = [sha for added in pool.map(originals.add, [[one] for one in contents]) for sha in added]
