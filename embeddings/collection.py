@@ -80,8 +80,8 @@ class Encoded:
 class Upkeep(Protocol):
     """What looks after the disk and the indexes of many collections."""
 
-    def require_space(self, upload_bytes: int) -> None:
-        """Raises DiskFull."""
+    def require_space(self, upload_bytes: int, unused_bytes: int = 0) -> None:
+        """Raises DiskFull, StoreReadOnly."""
         ...
 
     def tend(self, collection: Collection) -> None:
@@ -104,23 +104,30 @@ class Collection:
         remove_unfinished(folder)
         self.originals = Originals(folder / "originals")
         self.database = Database(folder / "collection.db", schema="collection")
+        try:
+            self._open(folder / "index")
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _open(self, indexes: Path) -> None:
         self._committing = threading.Lock()
-        self._encoding = PassageEncoding(parts.encoder, self.database, self._committing)
+        self._encoding = PassageEncoding(self._parts.encoder, self.database, self._committing)
         self._begin()
         self._recut()
         checkpoints = Checkpoints(
-            folder=folder / "index",
-            fingerprint=parts.fingerprint,
-            dimension=parts.encoder.dimension,
-            vectors=parts.vectors,
-            words=parts.words,
+            folder=indexes,
+            fingerprint=self._parts.fingerprint,
+            dimension=self._parts.encoder.dimension,
+            vectors=self._parts.vectors,
+            words=self._parts.words,
         )
         self.live = LiveView(self.database, checkpoints)
         self._erasing = Erasing(self.database, self.originals, self.live, self._committing)
         try:
             self._erasing.finish()
         except (Busy, DiskFull, StoreReadOnly) as error:
-            logger.error("a purge is not finished yet", extra={"collection": name, "reason": str(error)})
+            logger.error("a purge is not finished yet", extra={"collection": self.name, "reason": str(error)})
 
     def _begin(self) -> None:
         with self.database.writing() as connection:
@@ -243,6 +250,10 @@ class Collection:
 
     # Writing
 
+    def require_space(self, upload_bytes: int) -> None:
+        """Raises DiskFull, StoreReadOnly."""
+        self._upkeep.require_space(upload_bytes, self.database.unused_bytes)
+
     def set_title(self, title: str) -> None:
         with self._committing, self.database.writing() as connection:
             records.set_meta(connection, "title", title)
@@ -275,7 +286,7 @@ class Collection:
 
     def prepare(self, sources: Sequence[Source], *, progress: Progress | None = None) -> Encoded:
         """What of a `put` takes time: load, cut, encode. Nobody sees anything of it before `commit`."""
-        self._upkeep.require_space(sum(len(source.content) for source in sources))
+        self.require_space(sum(len(source.content) for source in sources))
         documents: dict[int, PreparedDocument] = {}
         refusals: dict[int, LoccitError] = {}
         for place, source in enumerate(sources):
@@ -381,6 +392,8 @@ class Collection:
 
     def close(self) -> None:
         """Checkpoint what has been written, so that the next start is quick."""
-        if self.live.is_dirty and self.database.is_writable:
-            self.live.checkpoint()
-        self.database.close()
+        try:
+            if self.live.is_dirty and self.database.is_writable:
+                self.live.checkpoint()
+        finally:
+            self.database.close()

@@ -107,7 +107,7 @@ class Jobs:
         if self._unfinished >= QUEUE_LENGTH:
             raise Busy(f"{QUEUE_LENGTH} jobs are waiting already. Try again later.")
         holder = self._library.collection(collection)
-        self._library.require_space(sum(len(upload.source.content) for upload in uploads))
+        holder.require_space(sum(len(upload.source.content) for upload in uploads))
         items = _stored_items(holder, uploads)
         job_id = secrets.token_hex(12)
         with self._library.system.writing() as connection:

@@ -92,19 +92,26 @@ class Database:
             if existed and _is_cut_short(path):
                 raise StoreCorrupt("The store of this collection is cut short. Restore it from a backup.")
             self._writer = _open(path)
-            path.chmod(0o600)
-            if not existed:
-                _reserve_checksums(self._writer)
-            _prepare(self._writer)
-            self._writer.pragma("checksum_verification", self._verification)
-            self._writer.pragma("journal_mode", "wal")
-            self._writer.pragma("synchronous", "full")
-            self._writer.pragma("secure_delete", True)
-            self._writer.pragma("foreign_keys", True)
-            self.is_checked = not existed or path.stat().st_size <= CHECKED_AT_ONCE_BYTES
-            if existed and self.is_checked:
-                _require_sound(self._writer)
-            self._migrate(schema)
+            try:
+                self._begin(schema, existed=existed)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def _begin(self, schema: str, *, existed: bool) -> None:
+        self._path.chmod(0o600)
+        if not existed:
+            _reserve_checksums(self._writer)
+        _prepare(self._writer)
+        self._writer.pragma("checksum_verification", self._verification)
+        self._writer.pragma("journal_mode", "wal")
+        self._writer.pragma("synchronous", "full")
+        self._writer.pragma("secure_delete", True)
+        self._writer.pragma("foreign_keys", True)
+        self.is_checked = not existed or self._path.stat().st_size <= CHECKED_AT_ONCE_BYTES
+        if existed and self.is_checked:
+            _require_sound(self._writer)
+        self._migrate(schema)
 
     def _migrate(self, schema: str) -> None:
         """Forward only: each numbered script once, in one transaction with its number. Raises StoreTooNew."""
@@ -127,6 +134,13 @@ class Database:
     @property
     def is_writable(self) -> bool:
         return self._refusal is None
+
+    @property
+    def unused_bytes(self) -> int:
+        """Of the file: what was erased is written over before the file grows."""
+        with self.reading() as connection:
+            pages = connection.execute("PRAGMA freelist_count").get
+            return int(pages * connection.execute("PRAGMA page_size").get)
 
     def refuse_writes(self, refusal: Callable[[], LoccitError]) -> None:
         """Whoever writes from now on is told `refusal`; what is being written ends before this returns."""

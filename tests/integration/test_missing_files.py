@@ -62,8 +62,9 @@ def test_a_store_of_a_later_version_is_left_alone(data: Path, name: str) -> None
     with closing(apsw.Connection(str(path))) as connection:
         connection.pragma("user_version", 99)
     before = path.read_bytes()
-    with pytest.raises(StoreTooNew, match="later version"):
-        Library(data, parts(), free_disk_floor_bytes=0)
+    for _ in range(2):  # the first has given up the lease
+        with pytest.raises(StoreTooNew, match="later version"):
+            Library(data, parts(), free_disk_floor_bytes=0)
     assert path.read_bytes() == before
 
 
