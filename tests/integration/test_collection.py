@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from embeddings import retrieval
 from embeddings.checkpoints import Checkpoints
 from embeddings.collection import Collection
 from embeddings.corpus import database
@@ -269,6 +270,33 @@ def test_max_per_document_is_obeyed_while_enough_others_are_found(collection: Co
     fill(collection)
     found = collection.search("Where was the heron?", top_k=5, max_per_document=1)
     assert len(found.hits) == len({hit.passage.document_id for hit in found.hits}) == 5
+
+
+@pytest.mark.parametrize("filter", [None, {"@document_id": {"in": ["long", "wren", "teal"]}}])
+def test_no_more_is_read_than_a_cap_lets_into_the_list(
+    collection: Collection, filter: dict[str, object] | None
+) -> None:
+    collection.put("long", plain("\n\n".join(sentence("heron", f"pond {n}") * 8 for n in range(120))))
+    for bird in ("wren", "teal") if filter is None else BIRDS:
+        collection.put(bird, plain(sentence(bird)))
+    chosen = None if filter is None else parse_filter(filter)
+    question = "Where was the heron, the wren and the teal?"
+    found = collection.search(question, top_k=5, max_per_document=1, filter=chosen, explain=True)
+    assert documents_of(found) == {"long", "wren", "teal"}
+    assert found.explain is not None
+    assert found.explain["candidates"] < 110  # type: ignore[operator]
+
+
+def test_repeats_without_end_do_not_make_a_search_read_everything(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieval, "DEEPEST", 60)
+    for number in range(250):
+        collection.put(f"copy-{number}", plain("The heron stands in the reeds."))
+    found = collection.search("Where stands the heron?", top_k=2, explain=True)
+    assert len(found.hits) == 1
+    assert found.explain is not None
+    assert found.explain["candidates"] <= 200  # type: ignore[operator]
 
 
 def test_a_restart_a_lost_index_and_a_rebuild_give_the_same_hits_and_scores(
