@@ -6,6 +6,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +46,8 @@ PREPARED_AHEAD = 2
 GROUP = 64
 GROUP_BYTES = 256_000
 """Documents that are encoded, committed and synced together: so many, and no more than so large together."""
+DROPPED = 1_000
+"""Vectors at once, so that writers need not wait long."""
 
 Companion = Callable[[Connection, Sequence[int]], None]
 """Writes into the transaction that commits versions, told their numbers in the order of the documents."""
@@ -294,9 +297,11 @@ class Collection:
                 documents[place] = self._parts.ingestion.prepare(source)
             except LoccitError as refusal:
                 refusals[place] = refusal
-        self.originals.add([sources[place].content for place in documents])
-        texts = encoded_texts(passage for one in documents.values() for passage in one.passages)
-        return Encoded(documents=documents, refusals=refusals, vectors=self._encoding.missing(texts, progress))
+        with self._forgetting_what_fails(documents.values()):
+            self.originals.add([sources[place].content for place in documents])
+            texts = encoded_texts(passage for one in documents.values() for passage in one.passages)
+            vectors = self._encoding.missing(texts, progress)
+        return Encoded(documents=documents, refusals=refusals, vectors=vectors)
 
     def commit(
         self, document_ids: Sequence[str], encoded: Encoded, *, companion: Companion | None = None
@@ -307,9 +312,12 @@ class Collection:
         """
         named = list(zip(document_ids, encoded.documents.values(), strict=False))
         vectors = dict(encoded.vectors)
-        while (changes := self._commit(named, vectors, companion)) is None:
-            vectors |= self._encoding.missing(encoded_texts(passage for _, one in named for passage in one.passages))
-        self._forget_replaced(changes)
+        with self._forgetting_what_fails(encoded.documents.values()):
+            while (changes := self._commit(named, vectors, companion)) is None:
+                texts = encoded_texts(passage for _, one in named for passage in one.passages)
+                vectors |= self._encoding.missing(texts)
+        left_out = [one.source_sha for one in encoded.documents.values()][len(named) :]
+        self.forget({*left_out, *(change.replaced for change in changes if change.replaced)})
         self._upkeep.tend(self)
         return [self._receipt(name, one, change) for (name, one), change in zip(named, changes, strict=True)]
 
@@ -336,12 +344,13 @@ class Collection:
             self.live.follow()
         return changes
 
-    def _forget_replaced(self, changes: Iterable[writes.Change]) -> None:
-        """What was committed stays acknowledged where they cannot be removed: then the next start removes them."""
+    @contextmanager
+    def _forgetting_what_fails(self, documents: Iterable[PreparedDocument]) -> Iterator[None]:
         try:
-            self.forget({change.replaced for change in changes if change.replaced})
-        except (LoccitError, OSError) as error:
-            logger.error("an original is left over", extra={"collection": self.name, "reason": str(error)})
+            yield
+        except BaseException:
+            self.forget({one.source_sha for one in documents})
+            raise
 
     def _receipt(self, document_id: str, prepared: PreparedDocument, change: writes.Change) -> PutReceipt:
         return PutReceipt(
@@ -377,8 +386,27 @@ class Collection:
         )
 
     def forget(self, shas: Iterable[bytes]) -> None:
-        """Remove the originals that neither a version nor an unfinished job needs."""
-        self._erasing.forget(shas)
+        """Remove the originals that neither a version nor an unfinished job needs.
+
+        Where that fails, the caller's own work stays as it is, and the next start removes them.
+        """
+        try:
+            self._erasing.forget(shas)
+        except (LoccitError, OSError) as error:
+            logger.error("an original is left over", extra={"collection": self.name, "reason": str(error)})
+
+    def tidy(self, is_cancelled: Callable[[], bool]) -> None:
+        """Remove what was left when the process was killed before it could name it."""
+        self._erasing.forget_unnamed(is_cancelled)
+        self.drop_unused_vectors()
+
+    def drop_unused_vectors(self) -> None:
+        """Those of work that was given up; who still comes to need one encodes it again."""
+        with self.database.reading() as connection:
+            unused = writes.unused_vectors(connection)
+        for first in range(0, len(unused), DROPPED):
+            with self._committing, self.database.writing() as connection:
+                writes.drop_vectors(connection, unused[first : first + DROPPED])
 
     def retire(self) -> None:
         """The collection is deleted: from the return on nothing is written, and nobody is told that it was."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import takewhile
 
+from embeddings.ahead import grouped
 from embeddings.corpus import records, writes
 from embeddings.corpus.database import Connection, Database
 from embeddings.files import Originals
@@ -13,6 +15,8 @@ from embeddings.live_view import LiveView
 
 ERASING = "erasing"
 """In the store's own notes while traces of what was purged are left."""
+LOOKED_UP = 1000
+"""Originals at once."""
 
 
 class Erasing:
@@ -48,8 +52,7 @@ class Erasing:
         with self._database.reading() as connection:
             if not records.meta(connection, ERASING):
                 return
-            named = set(records.named_originals(connection))
-        self._erase_traces(sha for sha in self._originals.all() if sha not in named)
+        self._erase_traces(self._unnamed())
 
     def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
         """In the store's log, the index generations and the originals, in this order."""
@@ -62,10 +65,20 @@ class Erasing:
 
     def forget(self, shas: Iterable[bytes]) -> None:
         """Remove the originals that neither a version nor an unfinished job needs."""
-        with self._committing:
-            for sha in shas:
+        for sha in shas:
+            with self._committing:
                 self._originals.remove(sha, unless=partial(self._is_named, sha))
+
+    def forget_unnamed(self, is_cancelled: Callable[[], bool]) -> None:
+        """What work that was cut short has left; what goes on keeps its bytes again when it names them."""
+        self.forget(takewhile(lambda _: not is_cancelled(), self._unnamed()))
+
+    def _unnamed(self) -> Iterator[bytes]:
+        for shas in grouped(self._originals.all(), weight=lambda _: 0, most_items=LOOKED_UP, most_weight=0):
+            with self._database.reading() as connection:
+                unnamed = records.unnamed_originals(connection, shas)
+            yield from unnamed
 
     def _is_named(self, sha: bytes) -> bool:
         with self._database.reading() as connection:
-            return records.is_original_named(connection, sha)
+            return not records.unnamed_originals(connection, [sha])

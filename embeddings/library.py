@@ -108,6 +108,7 @@ class Library:
             return
         if not self._collections[name].database.is_checked:
             self._maintenance.submit(self._check, self._collections[name])
+        self._maintenance.submit(self._tidy, self._collections[name])
 
     def _quarantine(self, name: str, error: StoreCorrupt) -> None:
         logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
@@ -123,6 +124,11 @@ class Library:
                     if self._collections.get(collection.name) is collection:
                         del self._collections[collection.name]
                         self._quarantine(collection.name, error)
+
+    def _tidy(self, collection: Collection) -> None:
+        if self._collections.get(collection.name) is collection and not self._closing.is_set():
+            with _logging("collection not tidied", collection):
+                collection.tidy(self._closing.is_set)
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""

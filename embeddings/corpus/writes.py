@@ -12,8 +12,9 @@ import numpy as np
 
 from embeddings.corpus.conditions import kind_of
 from embeddings.corpus.database import Connection
+from embeddings.corpus.jobs import unfinished_jobs
 from embeddings.corpus.passages import AS_CUT
-from embeddings.corpus.records import PIECE, StoredVersion, find_version, is_original_named, meta, set_meta
+from embeddings.corpus.records import PIECE, StoredVersion, find_version, meta, set_meta, unnamed_originals
 from embeddings.domain import Metadata, Vectors
 from embeddings.ingestion import PreparedDocument, PreparedPassage, passage_id
 
@@ -192,9 +193,24 @@ def drop_unused_vectors(connection: Connection, ended: Iterable[int]) -> None:
     """
     connection.executemany(
         "DELETE FROM vectors WHERE content_sha IN (SELECT content_sha FROM passages WHERE indexing_key = ?)"
-        " AND NOT EXISTS (SELECT 1 FROM live_passages p WHERE p.content_sha = vectors.content_sha)",
+        f" AND {_UNUSED}",
         [(indexing_key,) for indexing_key in ended],
     )
+
+
+_UNUSED = "NOT EXISTS (SELECT 1 FROM live_passages p WHERE p.content_sha = vectors.content_sha)"
+
+
+def unused_vectors(connection: Connection) -> list[bytes]:
+    """The content of those that no live passage has; none while a job may still come to name them."""
+    if unfinished_jobs(connection):
+        return []
+    return [row[0] for row in connection.execute(f"SELECT content_sha FROM vectors WHERE {_UNUSED}")]
+
+
+def drop_vectors(connection: Connection, content_shas: Iterable[bytes]) -> None:
+    """Those that are still unused."""
+    connection.executemany(f"DELETE FROM vectors WHERE content_sha = ? AND {_UNUSED}", [(sha,) for sha in content_shas])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,4 +259,4 @@ def erase_document(connection: Connection, document_id: str) -> tuple[bytes, ...
         " structure_sha = x'', text_sha = x'', source_sha = x'' WHERE document_key = :document",
         bindings,
     )
-    return tuple(sha for sha in set(sources) if sha and not is_original_named(connection, sha))
+    return tuple(unnamed_originals(connection, {sha for sha in sources if sha}))
