@@ -38,7 +38,8 @@ class Erasing:
     def erase(self, document_id: str) -> None:
         """A document that has been deleted. Raises Busy where a long read holds it up."""
         with self._one_at_a_time:
-            with self._committing, self._database.writing() as connection:
+            # A generation that is being written was read before: it would not learn what is erased under it.
+            with self._live.between_generations(), self._committing, self._database.writing() as connection:
                 is_overdue = records.meta(connection, ERASING)
                 unnamed = writes.erase_document(connection, document_id)
                 records.set_meta(connection, ERASING, 1)

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from embeddings import retrieval
-from embeddings.checkpoints import Checkpoints
+from embeddings.checkpoints import Checkpoints, Generation
 from embeddings.collection import Collection
 from embeddings.corpus import database
 from embeddings.corpus.records import PIECE
 from embeddings.domain import SearchResult, Vectors
+from embeddings.erasing import Erasing
 from embeddings.errors import (
     Busy,
     DeletedDocument,
@@ -27,6 +28,7 @@ from embeddings.errors import (
 from embeddings.filters import parse_filter
 from embeddings.indexes import tantivy
 from embeddings.live_view import LiveView
+from embeddings.views import PassageStream
 from tests.integration.conftest import OpenLibrary, plain
 
 BIRDS = ["heron", "otter", "wren", "dipper", "swift", "crane", "bittern", "curlew", "plover", "teal", "knot", "rail"]
@@ -437,3 +439,31 @@ def test_one_purge_at_a_time_notes_that_it_is_not_finished(
     for purge in purges:
         purge.join()
     assert texts == ["A canary named second sings."]
+
+
+def test_a_checkpoint_publishes_nothing_that_was_purged_meanwhile(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        collection.put(name, plain(f"A canary named {name} sings."))
+    begun, go_on = threading.Event(), threading.Event()
+    write = Checkpoints.write
+
+    def slow(self: Checkpoints, passages: PassageStream, seq: int) -> Generation:
+        generation = write(self, passages, seq)
+        begun.set()
+        assert go_on.wait(30)
+        return generation
+
+    monkeypatch.setattr(Checkpoints, "write", slow)
+    monkeypatch.setattr(Erasing, "_erase_traces", lambda *_: None)
+    checkpoint = threading.Thread(target=collection.live.checkpoint)
+    purge = threading.Thread(target=collection.delete, args=("first",), kwargs={"purge": True})
+    checkpoint.start()
+    assert begun.wait(30)
+    purge.start()
+    purge.join(0.3)
+    go_on.set()
+    for thread in (checkpoint, purge):
+        thread.join()
+    assert collection.live.current.passages == 1
