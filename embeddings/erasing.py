@@ -65,10 +65,14 @@ class Erasing:
             records.set_meta(connection, ERASING, 0)
 
     def forget(self, shas: Iterable[bytes]) -> None:
-        """Remove the originals that neither a version nor an unfinished job needs."""
+        """Remove the originals that neither a version nor an unfinished job needs.
+
+        None after a write that failed: what it wrote may be found at the next start, which also removes what is left.
+        """
         for sha in shas:
             with self._committing:
-                self._originals.remove(sha, unless=partial(self._is_named, sha))
+                if self._database.is_writable:
+                    self._originals.remove(sha, unless=partial(self._is_named, sha))
 
     def forget_unnamed(self, is_cancelled: Callable[[], bool]) -> None:
         """What work that was cut short has left; what goes on keeps its bytes again when it names them."""

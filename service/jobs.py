@@ -121,7 +121,8 @@ class Jobs:
         try:
             accepted = self._accept(holder, job_id, items, idempotency_key, body_sha256)
         finally:
-            if accepted != job_id:
+            # After a write that the disk failed, the job may be found to be there at the next start.
+            if accepted != job_id and holder.database.is_writable:
                 forget_jobs(self._library.system, [job_id])
                 holder.forget({item.source_sha for item in items})
         if accepted == job_id:

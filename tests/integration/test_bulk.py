@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import apsw
 import numpy as np
 import pytest
 
 from embeddings.collection import GROUP, Collection
 from embeddings.corpus.writes import store_vectors
 from embeddings.domain import LoadedDocument, Source, Vectors
-from embeddings.errors import DiskFull, IdempotencyConflict, InvalidText
+from embeddings.errors import DiskFull, IdempotencyConflict, InvalidText, StoreReadOnly
 from embeddings.files import Originals
 from embeddings.inspection import inspect
 from embeddings.library import Library
@@ -242,6 +243,19 @@ def test_a_request_that_cannot_be_accepted_leaves_neither_bytes_nor_a_job(
         jobs.submit("notes", [Upload(document_id="wren", source=plain("A wren sings."))])
     assert registered(library) == []
     assert list(library.collection("notes").originals.all()) == []
+
+
+def test_what_a_failed_disk_may_have_taken_all_the_same_is_kept(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    monkeypatch.setattr("embeddings.corpus.jobs.add_job", failing)
+    with pytest.raises(StoreReadOnly):
+        jobs.submit("notes", [Upload(document_id="wren", source=plain("A wren sings."))])
+    assert len(registered(library)) == 1
+    assert len(list(library.collection("notes").originals.all())) == 1
 
 
 def test_old_jobs_are_forgotten_everywhere(
