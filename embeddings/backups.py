@@ -343,7 +343,7 @@ def _rewrite_registry(path: Path, places: Mapping[str, str]) -> None:
 
 def _is_named(store: Path, sha: bytes) -> bool:
     with reading_file(store) as connection:
-        return records.is_original_named(connection, sha)
+        return not records.unnamed_originals(connection, [sha])
 
 
 def _require_empty(folder: Path, advice: str) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,7 +31,7 @@ from embeddings.domain import (
 )
 from embeddings.encoding import PassageEncoding, Progress
 from embeddings.erasing import Erasing
-from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownDocument
+from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownCollection, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
 from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts, restore
@@ -45,6 +46,8 @@ PREPARED_AHEAD = 2
 GROUP = 64
 GROUP_BYTES = 256_000
 """Documents that are encoded, committed and synced together: so many, and no more than so large together."""
+DROPPED = 1_000
+"""Vectors at once, so that writers need not wait long."""
 
 Companion = Callable[[Connection, Sequence[int]], None]
 """Writes into the transaction that commits versions, told their numbers in the order of the documents."""
@@ -80,8 +83,8 @@ class Encoded:
 class Upkeep(Protocol):
     """What looks after the disk and the indexes of many collections."""
 
-    def require_space(self, upload_bytes: int) -> None:
-        """Raises DiskFull."""
+    def require_space(self, upload_bytes: int, unused_bytes: int = 0) -> None:
+        """Raises DiskFull, StoreReadOnly."""
         ...
 
     def tend(self, collection: Collection) -> None:
@@ -104,23 +107,30 @@ class Collection:
         remove_unfinished(folder)
         self.originals = Originals(folder / "originals")
         self.database = Database(folder / "collection.db", schema="collection")
+        try:
+            self._open(folder / "index")
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _open(self, indexes: Path) -> None:
         self._committing = threading.Lock()
-        self._encoding = PassageEncoding(parts.encoder, self.database, self._committing)
+        self._encoding = PassageEncoding(self._parts.encoder, self.database, self._committing)
         self._begin()
         self._recut()
         checkpoints = Checkpoints(
-            folder=folder / "index",
-            fingerprint=parts.fingerprint,
-            dimension=parts.encoder.dimension,
-            vectors=parts.vectors,
-            words=parts.words,
+            folder=indexes,
+            fingerprint=self._parts.fingerprint,
+            dimension=self._parts.encoder.dimension,
+            vectors=self._parts.vectors,
+            words=self._parts.words,
         )
         self.live = LiveView(self.database, checkpoints)
         self._erasing = Erasing(self.database, self.originals, self.live, self._committing)
         try:
             self._erasing.finish()
         except (Busy, DiskFull, StoreReadOnly) as error:
-            logger.error("a purge is not finished yet", extra={"collection": name, "reason": str(error)})
+            logger.error("a purge is not finished yet", extra={"collection": self.name, "reason": str(error)})
 
     def _begin(self) -> None:
         with self.database.writing() as connection:
@@ -243,6 +253,10 @@ class Collection:
 
     # Writing
 
+    def require_space(self, upload_bytes: int) -> None:
+        """Raises DiskFull, StoreReadOnly."""
+        self._upkeep.require_space(upload_bytes, self.database.unused_bytes)
+
     def set_title(self, title: str) -> None:
         with self._committing, self.database.writing() as connection:
             records.set_meta(connection, "title", title)
@@ -275,7 +289,7 @@ class Collection:
 
     def prepare(self, sources: Sequence[Source], *, progress: Progress | None = None) -> Encoded:
         """What of a `put` takes time: load, cut, encode. Nobody sees anything of it before `commit`."""
-        self._upkeep.require_space(sum(len(source.content) for source in sources))
+        self.require_space(sum(len(source.content) for source in sources))
         documents: dict[int, PreparedDocument] = {}
         refusals: dict[int, LoccitError] = {}
         for place, source in enumerate(sources):
@@ -283,9 +297,11 @@ class Collection:
                 documents[place] = self._parts.ingestion.prepare(source)
             except LoccitError as refusal:
                 refusals[place] = refusal
-        self.originals.add([sources[place].content for place in documents])
-        texts = encoded_texts(passage for one in documents.values() for passage in one.passages)
-        return Encoded(documents=documents, refusals=refusals, vectors=self._encoding.missing(texts, progress))
+        with self._forgetting_what_fails(documents.values()):
+            self.originals.add([sources[place].content for place in documents])
+            texts = encoded_texts(passage for one in documents.values() for passage in one.passages)
+            vectors = self._encoding.missing(texts, progress)
+        return Encoded(documents=documents, refusals=refusals, vectors=vectors)
 
     def commit(
         self, document_ids: Sequence[str], encoded: Encoded, *, companion: Companion | None = None
@@ -296,8 +312,12 @@ class Collection:
         """
         named = list(zip(document_ids, encoded.documents.values(), strict=False))
         vectors = dict(encoded.vectors)
-        while (changes := self._commit(named, vectors, companion)) is None:
-            vectors |= self._encoding.missing(encoded_texts(passage for _, one in named for passage in one.passages))
+        with self._forgetting_what_fails(encoded.documents.values()):
+            while (changes := self._commit(named, vectors, companion)) is None:
+                texts = encoded_texts(passage for _, one in named for passage in one.passages)
+                vectors |= self._encoding.missing(texts)
+        left_out = [one.source_sha for one in encoded.documents.values()][len(named) :]
+        self.forget({*left_out, *(change.replaced for change in changes if change.replaced)})
         self._upkeep.tend(self)
         return [self._receipt(name, one, change) for (name, one), change in zip(named, changes, strict=True)]
 
@@ -323,6 +343,14 @@ class Collection:
                     companion(connection, [change.version for change in changes])
             self.live.follow()
         return changes
+
+    @contextmanager
+    def _forgetting_what_fails(self, documents: Iterable[PreparedDocument]) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.forget({one.source_sha for one in documents})
+            raise
 
     def _receipt(self, document_id: str, prepared: PreparedDocument, change: writes.Change) -> PutReceipt:
         return PutReceipt(
@@ -358,11 +386,42 @@ class Collection:
         )
 
     def forget(self, shas: Iterable[bytes]) -> None:
-        """Remove the originals that neither a version nor an unfinished job needs."""
-        self._erasing.forget(shas)
+        """Remove the originals that neither a version nor an unfinished job needs.
+
+        Where that fails, the caller's own work stays as it is, and the next start removes them.
+        """
+        try:
+            self._erasing.forget(shas)
+        except (LoccitError, OSError) as error:
+            logger.error("an original is left over", extra={"collection": self.name, "reason": str(error)})
+
+    def tidy(self, is_cancelled: Callable[[], bool]) -> None:
+        """Remove what was left when the process was killed before it could name it."""
+        self._erasing.forget_unnamed(is_cancelled)
+        self.drop_unused_vectors()
+
+    def drop_unused_vectors(self) -> None:
+        """Those of work that was given up; who still comes to need one encodes it again."""
+        with self.database.reading() as connection:
+            unused = writes.unused_vectors(connection)
+        for first in range(0, len(unused), DROPPED):
+            with self._committing, self.database.writing() as connection:
+                writes.drop_vectors(connection, unused[first : first + DROPPED])
+
+    def retire(self) -> None:
+        """The collection is deleted: from the return on nothing is written, and nobody is told that it was."""
+
+        def refusal() -> UnknownCollection:
+            return UnknownCollection(f"The collection {self.name!r} has been deleted meanwhile.")
+
+        with self._committing:
+            self.database.refuse_writes(refusal)
+            self.originals.refuse_writes(refusal)
 
     def close(self) -> None:
         """Checkpoint what has been written, so that the next start is quick."""
-        if self.live.is_dirty and self.database.is_writable:
-            self.live.checkpoint()
-        self.database.close()
+        try:
+            if self.live.is_dirty and self.database.is_writable:
+                self.live.checkpoint()
+        finally:
+            self.database.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import takewhile
 
+from embeddings.ahead import grouped
 from embeddings.corpus import records, writes
 from embeddings.corpus.database import Connection, Database
 from embeddings.files import Originals
@@ -13,6 +15,8 @@ from embeddings.live_view import LiveView
 
 ERASING = "erasing"
 """In the store's own notes while traces of what was purged are left."""
+LOOKED_UP = 1000
+"""Originals at once."""
 
 
 class Erasing:
@@ -34,7 +38,8 @@ class Erasing:
     def erase(self, document_id: str) -> None:
         """A document that has been deleted. Raises Busy where a long read holds it up."""
         with self._one_at_a_time:
-            with self._committing, self._database.writing() as connection:
+            # A generation that is being written was read before: it would not learn what is erased under it.
+            with self._live.between_generations(), self._committing, self._database.writing() as connection:
                 is_overdue = records.meta(connection, ERASING)
                 unnamed = writes.erase_document(connection, document_id)
                 records.set_meta(connection, ERASING, 1)
@@ -48,8 +53,7 @@ class Erasing:
         with self._database.reading() as connection:
             if not records.meta(connection, ERASING):
                 return
-            named = set(records.named_originals(connection))
-        self._erase_traces(sha for sha in self._originals.all() if sha not in named)
+        self._erase_traces(self._unnamed())
 
     def _erase_traces(self, unnamed: Iterable[bytes]) -> None:
         """In the store's log, the index generations and the originals, in this order."""
@@ -61,11 +65,25 @@ class Erasing:
             records.set_meta(connection, ERASING, 0)
 
     def forget(self, shas: Iterable[bytes]) -> None:
-        """Remove the originals that neither a version nor an unfinished job needs."""
-        with self._committing:
-            for sha in shas:
-                self._originals.remove(sha, unless=partial(self._is_named, sha))
+        """Remove the originals that neither a version nor an unfinished job needs.
+
+        None after a write that failed: what it wrote may be found at the next start, which also removes what is left.
+        """
+        for sha in shas:
+            with self._committing:
+                if self._database.is_writable:
+                    self._originals.remove(sha, unless=partial(self._is_named, sha))
+
+    def forget_unnamed(self, is_cancelled: Callable[[], bool]) -> None:
+        """What work that was cut short has left; what goes on keeps its bytes again when it names them."""
+        self.forget(takewhile(lambda _: not is_cancelled(), self._unnamed()))
+
+    def _unnamed(self) -> Iterator[bytes]:
+        for shas in grouped(self._originals.all(), weight=lambda _: 0, most_items=LOOKED_UP, most_weight=0):
+            with self._database.reading() as connection:
+                unnamed = records.unnamed_originals(connection, shas)
+            yield from unnamed
 
     def _is_named(self, sha: bytes) -> bool:
         with self._database.reading() as connection:
-            return records.is_original_named(connection, sha)
+            return not records.unnamed_originals(connection, [sha])

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from embeddings.errors import DiskFull, StoreCorrupt, StoreLocked, StoreReadOnly
+from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, StoreLocked, StoreReadOnly
 
 UNFINISHED = ".tmp"
 _OPEN_AT_ONCE = 64
@@ -84,31 +84,30 @@ def writing_synced(path: Path) -> Iterator[Callable[[bytes], int]]:
             failures.append(failure)
             raise
 
-    try:
-        with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) as descriptor:
+    with _written(path, b"") as descriptor:
+        try:
             yield write
             os.fsync(descriptor)
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        raise (failures or [error])[0] from None
+        except BaseException as error:
+            raise (failures or [error])[0] from None
 
 
 def _write_all_synced(contents: Mapping[Path, bytes | memoryview]) -> None:
     """Every file stays open until it is synced: a sync tells of failures only those who had the file open."""
     with ExitStack() as opened:
-        try:
-            _sync([opened.enter_context(_written(path, content)) for path, content in contents.items()])
-        except OSError:
-            for path in contents:
-                path.unlink(missing_ok=True)
-            raise
+        _sync([opened.enter_context(_written(path, content)) for path, content in contents.items()])
 
 
 @contextmanager
 def _written(path: Path, content: bytes | memoryview) -> Iterator[int]:
+    """Of one that was there before nothing is changed; one that is made here is gone where the block fails."""
     with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) as descriptor:
-        _write_whole(descriptor, content)
-        yield descriptor
+        try:
+            _write_whole(descriptor, content)
+            yield descriptor
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def _write_whole(descriptor: int, content: bytes | memoryview) -> int:
@@ -188,11 +187,17 @@ class Lease:
 
 
 class Originals:
-    """The bytes that were handed in, each stored once under its SHA-256."""
+    """The bytes that were handed in, each stored once under its SHA-256, in a folder that must be there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._changing = threading.Lock()
+        self._refusal: Callable[[], LoccitError] | None = None
+
+    def refuse_writes(self, refusal: Callable[[], LoccitError]) -> None:
+        """Whoever adds something from now on is told `refusal`; what is being added is there when this returns."""
+        with self._changing:
+            self._refusal = refusal
 
     def path(self, sha: bytes) -> Path:
         name = sha.hex()
@@ -208,9 +213,13 @@ class Originals:
         """Store durably what has these SHA-256s, where it is not there."""
         named = {self.path(sha): content for sha, content in contents.items()}
         with self._changing, storage_errors():
+            if self._refusal is not None:
+                raise self._refusal()
             new = [(path, content) for path, content in named.items() if not path.exists()]
             for folder in {path.parent for path, _ in new}:
-                make_folder(folder)
+                folder.mkdir(mode=0o700, exist_ok=True)
+            if new:
+                sync_folder(self._folder)
             for first in range(0, len(new), _OPEN_AT_ONCE):
                 replace_files(dict(new[first : first + _OPEN_AT_ONCE]))
 

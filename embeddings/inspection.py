@@ -13,7 +13,7 @@ from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.collection import Parts
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
-from embeddings.corpus.writes import Field, fields_of, passage_rows
+from embeddings.corpus.writes import Field, fields_of, passage_rows, unused_vectors
 from embeddings.erasing import ERASING
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
@@ -186,6 +186,7 @@ def _originals(name: str, database: Database, originals: Originals) -> Finding:
         wanted = [
             row[0] for row in connection.execute("SELECT DISTINCT source_sha FROM versions WHERE source_sha <> x''")
         ]
+        unnamed = len(records.unnamed_originals(connection, originals.all()))
     damaged = 0
     for wanted_sha in wanted:
         try:
@@ -195,7 +196,7 @@ def _originals(name: str, database: Database, originals: Originals) -> Finding:
     detail = (
         f"{damaged} of {len(wanted)} missing or damaged; put these documents again"
         if damaged
-        else f"{len(wanted)} originals"
+        else f"{len(wanted)} originals{_left_over(unnamed)}"
     )
     return Finding(name=name, ok=not damaged, detail=detail)
 
@@ -207,6 +208,7 @@ def _vectors(name: str, database: Database, *, repair: bool) -> Finding:
         sound = {sha for sha, vector, crc32 in stored if zlib.crc32(vector) == crc32}
         live = connection.execute("SELECT DISTINCT content_sha FROM live_passages")
         wanted = {row[0] for row in live}
+        unused = len(unused_vectors(connection))
     missing = len(wanted - sound)
     if missing and repair:
         with database.writing() as connection:
@@ -214,9 +216,13 @@ def _vectors(name: str, database: Database, *, repair: bool) -> Finding:
     detail = (
         f"{missing} of {len(wanted)} missing or damaged"
         if missing
-        else f"{len(wanted)} vectors, each with its checksum"
+        else f"{len(wanted)} vectors, each with its checksum{_left_over(unused)}"
     )
     return Finding(name=name, ok=not missing, detail=detail, repaired=bool(missing) and repair)
+
+
+def _left_over(number: int) -> str:
+    return f"; {number} that nothing names, which the next start removes" if number else ""
 
 
 def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair: bool) -> Finding:

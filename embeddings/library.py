@@ -13,8 +13,9 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -22,7 +23,7 @@ from pathlib import Path
 from embeddings.collection import Collection, Parts
 from embeddings.corpus.records import now_microseconds
 from embeddings.domain import CollectionInfo
-from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, UnknownCollection
+from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, StoreReadOnly, UnknownCollection
 from embeddings.files import UNFINISHED, Lease, make_folder, remove_unfinished, sync_folder
 from embeddings.live_view import AT_REST, IN_THE_LONG_RUN, WHILE_WRITING, Patience
 from embeddings.registry import open_registry, registered, require_store
@@ -75,24 +76,25 @@ class Library:
         self._folder = folder
         self._parts = parts
         self._free_disk_floor = free_disk_floor_bytes
-        make_folder(folder)
-        self._lease = Lease(folder)
-        make_folder(folder / "collections")
-        try:
-            self.system = open_registry(folder)
-        except BaseException:
-            self._lease.release()
-            raise
         self._lock = threading.RLock()
         self._collections: dict[str, Collection] = {}
         self._quarantined: dict[str, str] = {}
         self._closing = threading.Event()
         self._maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
-        self._remove_unregistered()
-        for name, place in registered(self.system).items():
-            self._open(name, place)
         self._timer = threading.Thread(target=self._look_regularly, name="checkpoint timer", daemon=True)
-        self._timer.start()
+        make_folder(folder)
+        with ExitStack() as opened:
+            opened.callback(Lease(folder).release)
+            make_folder(folder / "collections")
+            self.system = open_registry(folder)
+            opened.callback(self.system.close)
+            opened.callback(self._close_collections)
+            opened.callback(self._stop_maintenance)
+            self._remove_unregistered()
+            for name, place in registered(self.system).items():
+                self._open(name, place)
+            self._timer.start()
+            self._opened = opened.pop_all()
 
     def _place(self, folder: str) -> Path:
         return self._folder / "collections" / folder
@@ -106,6 +108,7 @@ class Library:
             return
         if not self._collections[name].database.is_checked:
             self._maintenance.submit(self._check, self._collections[name])
+        self._maintenance.submit(self._tidy, self._collections[name])
 
     def _quarantine(self, name: str, error: StoreCorrupt) -> None:
         logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
@@ -113,15 +116,19 @@ class Library:
 
     def _check(self, collection: Collection) -> None:
         """What was too large to be checked before it was opened."""
-        try:
-            collection.database.check(self._closing.is_set)
-        except StoreCorrupt as error:
-            with self._lock:
-                if self._collections.get(collection.name) is collection:
-                    del self._collections[collection.name]
-                    self._quarantine(collection.name, error)
-        except LoccitError as error:
-            logger.error("collection not checked", extra={"collection": collection.name, "reason": str(error)})
+        with _logging("collection not checked", collection):
+            try:
+                collection.database.check(self._closing.is_set)
+            except StoreCorrupt as error:
+                with self._lock:
+                    if self._collections.get(collection.name) is collection:
+                        del self._collections[collection.name]
+                        self._quarantine(collection.name, error)
+
+    def _tidy(self, collection: Collection) -> None:
+        if self._collections.get(collection.name) is collection and not self._closing.is_set():
+            with _logging("collection not tidied", collection):
+                collection.tidy(self._closing.is_set)
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""
@@ -186,9 +193,13 @@ class Library:
                 connection.execute("DELETE FROM collections WHERE name = ?", (name,))
                 connection.execute("DELETE FROM jobs WHERE collection = ?", (name,))
             self._quarantined.pop(name, None)
-            self._collections.pop(name, None)
+            collection = self._collections.pop(name, None)
+        if collection is not None:
+            collection.retire()
         doomed = self._place(folder + UNFINISHED)
-        os.rename(self._place(folder), doomed)
+        # What is quarantined may have lost its folder.
+        with suppress(FileNotFoundError):
+            os.rename(self._place(folder), doomed)
         sync_folder(doomed.parent)
         shutil.rmtree(doomed, ignore_errors=True)
 
@@ -211,12 +222,21 @@ class Library:
 
     @property
     def free_bytes(self) -> int:
-        """On the disk of the data folder."""
-        return shutil.disk_usage(self._folder).free
+        """On the disk of the data folder. Raises StoreReadOnly where that cannot be told."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise StoreReadOnly(
+                "The data folder cannot be reached. Check the disk, then restart the service."
+            ) from error
 
-    def require_space(self, upload_bytes: int) -> None:
-        """Raises DiskFull while there is still room for what is already in the store to go on working."""
-        free = self.free_bytes
+    def require_space(self, upload_bytes: int, unused_bytes: int = 0) -> None:
+        """Raises DiskFull while there is still room for what is already in the store to go on working.
+
+        `unused_bytes` of the store are filled before it grows. They count for no more than half of the floor: logs,
+        indexes and originals cannot lie in them.
+        """
+        free = self.free_bytes + min(unused_bytes, self._free_disk_floor // 2)
         if free < max(self._free_disk_floor, 2 * upload_bytes):
             raise DiskFull(f"Only {free // 1_000_000} MB are free on the disk; nothing new is taken. Free some space.")
 
@@ -229,11 +249,9 @@ class Library:
             self._maintenance.submit(self._checkpoint, collection, patience)
 
     def _checkpoint(self, collection: Collection, patience: Patience) -> None:
-        try:
+        with _logging("checkpoint failed", collection):
             if collection.live.is_checkpoint_due(patience) and not self._closing.is_set():
                 collection.live.checkpoint()
-        except (LoccitError, OSError) as error:
-            logger.error("checkpoint failed", extra={"collection": collection.name, "reason": str(error)})
 
     def _look_regularly(self) -> None:
         """Checkpoint what has come to rest, so that searches are quick then, and everything from time to time."""
@@ -253,7 +271,7 @@ class Library:
         with self._lock:
             collections, quarantined = list(self._collections.values()), list(self._quarantined)
         stuck = [one.name for one in collections if not one.database.is_writable]
-        free = self.free_bytes
+        behind = [f"{one.name} ({reason})" for one in collections if (reason := one.live.checkpoint_failure)]
         return {
             "store": Check(
                 ok=not quarantined and not stuck,
@@ -261,22 +279,49 @@ class Library:
                 or _listed("read-only until a restart", stuck)
                 or f"{len(collections)} collections",
             ),
-            # Every open collection has a view, or it would not have opened.
-            "index": Check(ok=True, detail=f"{sum(one.live.current.passages for one in collections)} passages"),
-            "disk": Check(ok=free >= self._free_disk_floor, detail=f"{free // 1_000_000} MB free"),
+            # Every open collection has a view, or it would not have opened; but what is written makes its tail longer.
+            "index": Check(
+                ok=not behind,
+                detail=_listed("the last checkpoint failed", behind)
+                or f"{sum(one.live.current.passages for one in collections)} passages",
+            ),
+            "disk": self._check_disk(),
         }
+
+    def _check_disk(self) -> Check:
+        try:
+            free = self.free_bytes
+        except StoreReadOnly as gone:
+            return Check(ok=False, detail=str(gone))
+        return Check(ok=free >= self._free_disk_floor, detail=f"{free // 1_000_000} MB free")
 
     def close(self) -> None:
         """Checkpoint, close the databases and give up the lease."""
-        self._closing.set()
-        self._timer.join()
-        self._maintenance.shutdown(wait=True)
+        self._opened.close()
+
+    def _close_collections(self) -> None:
         with self._lock:
             for collection in self._collections.values():
-                collection.close()
+                with _logging("not closed in order", collection):
+                    collection.close()
             self._collections.clear()
-        self.system.close()
-        self._lease.release()
+
+    def _stop_maintenance(self) -> None:
+        self._closing.set()
+        if self._timer.is_alive():
+            self._timer.join()
+        self._maintenance.shutdown()
+
+
+@contextmanager
+def _logging(event: str, collection: Collection) -> Iterator[None]:
+    """What one collection meets stops neither the others nor the thread that looks after all of them."""
+    try:
+        yield
+    except (LoccitError, OSError) as error:
+        logger.error(event, extra={"collection": collection.name, "reason": str(error)})
+    except Exception:
+        logger.exception(event, extra={"collection": collection.name})
 
 
 def _listed(what: str, names: list[str]) -> str:

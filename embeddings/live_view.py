@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
-from embeddings.errors import DiskFull, IndexUnsound, SequenceNotReached, StoreReadOnly
+from embeddings.errors import DiskFull, IndexUnsound, LoccitError, SequenceNotReached, StoreReadOnly
 from embeddings.recall import recall
 from embeddings.views import View, base_view, empty_view
 
@@ -54,6 +54,8 @@ class LiveView:
         self._checkpointed_at = -math.inf
         self.checkpoint_seconds = 0.0
         """What the last one took."""
+        self.checkpoint_failure = ""
+        """Why the last one wrote no generation; empty where it did."""
         self._view = self._recovered()
 
     @property
@@ -91,7 +93,7 @@ class LiveView:
 
     def checkpoint(self) -> None:
         """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail."""
-        with self._writing_generation:
+        with self._writing_generation, self._noting_failure():
             began = time.monotonic()
             view = self._rebuilt()
             with self._database.reading() as connection:
@@ -101,6 +103,14 @@ class LiveView:
                 self._publish(self._caught_up(connection, view))
             self._checkpointed_at = time.monotonic()
             self.checkpoint_seconds = self._checkpointed_at - began
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.checkpoint_failure = str(error) if isinstance(error, LoccitError) else type(error).__name__
+            raise
 
     def recall(self) -> float:
         """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
@@ -153,8 +163,10 @@ class LiveView:
                 generation = self._checkpoints.write(passages.live(connection, dimension=dimension), seq)
             except (DiskFull, StoreReadOnly, IndexUnsound) as error:
                 logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
+                self.checkpoint_failure = str(error)
                 live = passages.indexed(connection, None, dimension=dimension)
                 return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
+        self.checkpoint_failure = ""
         return base_view(seq, generation.segment, generation.words)
 
     def _caught_up(self, connection: Connection, view: View) -> View:

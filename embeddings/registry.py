@@ -5,7 +5,7 @@ A missing registry must never be taken for an empty one: whatever it does not li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from embeddings.corpus import records
@@ -90,3 +90,18 @@ def _described(store: Path) -> tuple[str | None, int, list[str]]:
             return records.meta(connection, NAME), records.meta(connection, "created_at") or 0, jobs
     except StoreCorrupt:
         return None, 0, []
+
+
+def add_job(system: Database, job_id: str, collection: str) -> None:
+    with system.writing() as connection:
+        connection.execute("INSERT INTO jobs VALUES (?, ?)", (job_id, collection))
+
+
+def forget_jobs(system: Database, job_ids: Iterable[str]) -> None:
+    with system.writing() as connection:
+        connection.executemany("DELETE FROM jobs WHERE job_id = ?", [(job_id,) for job_id in job_ids])
+
+
+def jobs_of(system: Database, collection: str) -> list[str]:
+    with system.reading() as connection:
+        return [row[0] for row in connection.execute("SELECT job_id FROM jobs WHERE collection = ?", (collection,))]

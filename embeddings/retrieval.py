@@ -24,6 +24,8 @@ from embeddings.views import View
 
 DEPTH = 50
 """Candidates of each kind at least; four times as many while repeats or a cap leave too few."""
+DEEPEST = 256 * DEPTH
+"""Where repeats hide what else there is deeper than this, a list stays shorter: it would take reading a collection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,8 @@ class _Search:
     def run(self, vector: Vectors, worded: _Worded) -> _Found:
         candidates = self._candidates(vector, worded)
         chosen = self._chosen(candidates)
-        while len(chosen) < self._query.top_k and not candidates.are_all:
+        most = self._most_hits()
+        while len(chosen) < most and not candidates.are_all and self._depth < DEEPEST:
             self._depth *= 4
             candidates = self._candidates(vector, self.by_words())
             chosen = self._chosen(candidates)
@@ -130,6 +133,14 @@ class _Search:
             allowed_passages=self._count_allowed(),
             explain=self._explain(candidates, chosen) if self._query.explain else None,
         )
+
+    def _most_hits(self) -> int:
+        """What a cap leaves of `top_k`; each document has one live indexing."""
+        if self._query.max_per_document is None:
+            return self._query.top_k
+        segments = zip(self._view.segments, self._rows, strict=True)
+        documents = sum(segment.count_indexings(rows) for segment, rows in segments)
+        return min(self._query.top_k, self._query.max_per_document * documents)
 
     def _count_allowed(self) -> int:
         pairs = zip(self._view.segments, self._rows, strict=True)

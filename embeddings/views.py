@@ -78,6 +78,13 @@ class Segment:
             return self.live
         return self._rows(np.isin(self.indexings, allowed) & ~np.isin(self.indexings, self.removed))
 
+    def count_indexings(self, rows: Rows | None) -> int:
+        """How many have the given rows; None means all rows."""
+        if rows is None:
+            return len(self.indexings)
+        named = len(rows.indexing_keys)
+        return named if rows.is_inclusive else len(self.indexings) - named
+
     def _rows(self, are_in: NDArray[np.bool_]) -> Rows:
         mask = np.repeat(are_in, self.rows_of_indexings)
         is_inclusive = bool(2 * np.count_nonzero(are_in) <= len(are_in))

@@ -22,6 +22,7 @@ from embeddings.corpus.records import moment
 from embeddings.domain import Source
 from embeddings.errors import Busy, IdempotencyConflict, LoccitError, NotThere, UnknownJob
 from embeddings.library import Library
+from embeddings.registry import add_job, forget_jobs, jobs_of
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +84,10 @@ class Jobs:
         self._stopping = threading.Event()
         for info in library.collections():
             with library.collection(info.collection).database.reading() as connection:
+                known = set(stored.all_jobs(connection))
                 for job_id in stored.unfinished_jobs(connection):
                     self._enqueue(job_id)
+            forget_jobs(library.system, set(jobs_of(library.system, info.collection)) - known)
         self._worker = threading.Thread(target=self._work, name="jobs")
         self._worker.start()
 
@@ -107,25 +110,41 @@ class Jobs:
         if self._unfinished >= QUEUE_LENGTH:
             raise Busy(f"{QUEUE_LENGTH} jobs are waiting already. Try again later.")
         holder = self._library.collection(collection)
-        self._library.require_space(sum(len(upload.source.content) for upload in uploads))
-        items = _stored_items(holder, uploads)
-        job_id = secrets.token_hex(12)
-        with self._library.system.writing() as connection:
-            connection.execute("INSERT INTO jobs VALUES (?, ?)", (job_id, collection))
-        with holder.database.writing() as connection:
+        with holder.database.reading() as connection:
             repeated = _repeated(connection, idempotency_key, body_sha256)
-            if repeated is None:
-                stored.add_job(connection, job_id, items)
-                if idempotency_key is not None and body_sha256 is not None:
-                    stored.remember(connection, idempotency_key, body_sha256, job_id)
         if repeated is not None:
             return self.get(repeated)
-        # Only now that the job names them are they safe from a purge of the same bytes.
-        holder.originals.keep(
-            {item.source_sha: upload.source.content for upload, item in zip(uploads, items, strict=True)}
-        )
-        self._enqueue(job_id)
-        return self.get(job_id)
+        holder.require_space(sum(len(upload.source.content) for upload in uploads))
+        items = _stored_items(holder, uploads)
+        job_id = secrets.token_hex(12)
+        accepted = None
+        try:
+            accepted = self._accept(holder, job_id, items, idempotency_key, body_sha256)
+        finally:
+            # After a write that the disk failed, the job may be found to be there at the next start.
+            if accepted != job_id and holder.database.is_writable:
+                forget_jobs(self._library.system, [job_id])
+                holder.forget({item.source_sha for item in items})
+        if accepted == job_id:
+            # Only now that the job names them are they safe from a purge of the same bytes.
+            holder.originals.keep(
+                {item.source_sha: upload.source.content for upload, item in zip(uploads, items, strict=True)}
+            )
+            self._enqueue(job_id)
+        return self.get(accepted)
+
+    def _accept(
+        self, holder: Collection, job_id: str, items: Sequence[stored.StoredItem], key: str | None, body: str | None
+    ) -> str:
+        """The job, or an earlier one of the same request that came at the same time."""
+        add_job(self._library.system, job_id, holder.name)
+        with holder.database.writing() as connection:
+            repeated = _repeated(connection, key, body)
+            if repeated is None:
+                stored.add_job(connection, job_id, items)
+                if key is not None and body is not None:
+                    stored.remember(connection, key, body, job_id)
+        return repeated or job_id
 
     def get(self, job_id: str) -> JobRecord:
         """Raises UnknownJob."""
@@ -138,9 +157,14 @@ class Jobs:
 
     def cancel(self, job_id: str) -> JobRecord:
         """What the job has not committed by now it never commits. A finished job stays as it is. Raises UnknownJob."""
-        with self._holder(job_id).database.writing() as connection:
-            stored.finish_job(connection, job_id, "cancelled")
+        self._finish(self._holder(job_id), job_id, "cancelled")
         return self.get(job_id)
+
+    def _finish(self, holder: Collection, job_id: str, state: str) -> None:
+        with holder.database.writing() as connection:
+            forgotten = stored.finish_job(connection, job_id, state)
+        if forgotten:
+            forget_jobs(self._library.system, forgotten)
 
     def close(self) -> None:
         """Stop between two batches; unfinished jobs go on at the next start."""
@@ -164,8 +188,8 @@ class Jobs:
         while (job_id := self._waiting.get()) is not None and not self._stopping.is_set():
             try:
                 self._run(job_id)
-            except _Cancelled:
-                pass
+            except (_Cancelled, NotThere):
+                pass  # nobody waits for it any more
             except Exception:
                 # Whatever one job meets, those behind it still run; it is taken up again at the next start.
                 logger.exception("job stopped", extra={"job": job_id})
@@ -175,10 +199,7 @@ class Jobs:
                     self._unfinished -= 1
 
     def _run(self, job_id: str) -> None:
-        try:
-            holder = self._holder(job_id)
-        except NotThere:
-            return
+        holder = self._holder(job_id)
         with holder.database.writing() as connection:
             stored.start_job(connection, job_id)
         with holder.database.reading() as connection:
@@ -193,9 +214,9 @@ class Jobs:
                 done = stored.find_job(connection, job_id)
             items = () if done is None else done.items
             holder.forget({item.source_sha for item in items if item.state in ("failed", "cancelled")})
-        with holder.database.writing() as connection:
-            state = "failed" if any(item.state == "failed" for item in items) else "succeeded"
-            stored.finish_job(connection, job_id, state)
+            if any(item.state == "cancelled" for item in items):
+                holder.drop_unused_vectors()
+        self._finish(holder, job_id, "failed" if any(item.state == "failed" for item in items) else "succeeded")
 
     def _do(self, holder: Collection, job: stored.StoredJob) -> None:
         job_id = job.job_id

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import apsw
 import apsw.sqlite_extra
 
-from embeddings.errors import Busy, DiskFull, StoreCorrupt, StoreReadOnly, StoreTooNew
+from embeddings.errors import Busy, DiskFull, LoccitError, StoreCorrupt, StoreReadOnly, StoreTooNew
 
 BUSY_TIMEOUT_MS = 5_000
 CHECKED_AT_ONCE_BYTES = 500_000_000
@@ -86,25 +86,32 @@ class Database:
         self._verification = "on" if verifies else "off"
         self._lock = threading.RLock()
         self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
-        self._failed = False
+        self._refusal: Callable[[], LoccitError] | None = None
         with _store_errors():
             existed = path.exists()
             if existed and _is_cut_short(path):
                 raise StoreCorrupt("The store of this collection is cut short. Restore it from a backup.")
             self._writer = _open(path)
-            path.chmod(0o600)
-            if not existed:
-                _reserve_checksums(self._writer)
-            _prepare(self._writer)
-            self._writer.pragma("checksum_verification", self._verification)
-            self._writer.pragma("journal_mode", "wal")
-            self._writer.pragma("synchronous", "full")
-            self._writer.pragma("secure_delete", True)
-            self._writer.pragma("foreign_keys", True)
-            self.is_checked = not existed or path.stat().st_size <= CHECKED_AT_ONCE_BYTES
-            if existed and self.is_checked:
-                _require_sound(self._writer)
-            self._migrate(schema)
+            try:
+                self._begin(schema, existed=existed)
+            except BaseException:
+                self._writer.close()
+                raise
+
+    def _begin(self, schema: str, *, existed: bool) -> None:
+        self._path.chmod(0o600)
+        if not existed:
+            _reserve_checksums(self._writer)
+        _prepare(self._writer)
+        self._writer.pragma("checksum_verification", self._verification)
+        self._writer.pragma("journal_mode", "wal")
+        self._writer.pragma("synchronous", "full")
+        self._writer.pragma("secure_delete", True)
+        self._writer.pragma("foreign_keys", True)
+        self.is_checked = not existed or self._path.stat().st_size <= CHECKED_AT_ONCE_BYTES
+        if existed and self.is_checked:
+            _require_sound(self._writer)
+        self._migrate(schema)
 
     def _migrate(self, schema: str) -> None:
         """Forward only: each numbered script once, in one transaction with its number. Raises StoreTooNew."""
@@ -126,23 +133,44 @@ class Database:
 
     @property
     def is_writable(self) -> bool:
-        return not self._failed
+        return self._refusal is None
+
+    @property
+    def unused_bytes(self) -> int:
+        """Of the file: what was erased is written over before the file grows."""
+        with self.reading() as connection:
+            pages = connection.execute("PRAGMA freelist_count").get
+            return int(pages * connection.execute("PRAGMA page_size").get)
+
+    def refuse_writes(self, refusal: Callable[[], LoccitError]) -> None:
+        """Whoever writes from now on is told `refusal`; what is being written ends before this returns."""
+        with self._lock:
+            self._refusal = refusal
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is on disk when the block ends, and leaves no trace when it raises."""
-        with self._lock, _store_errors():
-            if self._failed:
-                raise StoreReadOnly("An earlier write to disk failed. Check the disk, then restart the service.")
+        with self._changing():
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
-            except BaseException as error:
-                if isinstance(error, apsw.IOError) and not _is_other_than_written(error):
-                    self._failed = True
+            except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One change at a time, and none after one that the disk failed."""
+        with self._lock, _store_errors():
+            if self._refusal is not None:
+                raise self._refusal()
+            try:
+                yield
+            except apsw.IOError as error:
+                if not _is_other_than_written(error):
+                    self._refusal = _failed_before
                 raise
 
     @contextmanager
@@ -162,7 +190,12 @@ class Database:
                 self._idle.put(connection)
 
     def _open_reader(self) -> apsw.Connection:
-        connection = _open_reader(self._path)
+        try:
+            connection = _open_reader(self._path)
+        except apsw.CantOpenError:
+            if self._refusal is not None:
+                raise self._refusal() from None
+            raise
         connection.pragma("checksum_verification", self._verification)
         return connection
 
@@ -174,7 +207,7 @@ class Database:
 
     def truncate_log(self) -> None:
         """Move the write-ahead log into the database, so that erased text is in neither. Raises Busy."""
-        with self._lock, _store_errors():
+        with self._changing():
             try:
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             except apsw.BusyError as error:
@@ -190,7 +223,7 @@ class Database:
 
     def write_anew(self) -> None:
         """Every page as it can be read, with the checksum of that."""
-        with self._lock, _store_errors():
+        with self._changing():
             self._writer.execute("VACUUM")
 
     def integrity_problems(self) -> list[str]:
@@ -202,6 +235,10 @@ class Database:
             self._idle.get_nowait().close()
         with self._lock:
             self._writer.close()
+
+
+def _failed_before() -> StoreReadOnly:
+    return StoreReadOnly("An earlier write to disk failed. Check the disk, then restart the service.")
 
 
 def _prepare(connection: apsw.Connection) -> None:

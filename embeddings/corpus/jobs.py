@@ -13,6 +13,8 @@ from embeddings.domain import Source
 
 DAY = 24 * 3600 * 1_000_000
 KEPT_JOBS = 10_000
+KEPT_DAYS = 30
+"""After the end of a job."""
 _ITEM = ("document_id", "source_sha", "source", "state", "version", "problem")
 FINISHED = ("succeeded", "failed", "cancelled")
 
@@ -113,21 +115,27 @@ def finish_item(
     )
 
 
-def finish_job(connection: Connection, job_id: str, state: str) -> None:
-    """End a job that has not ended; what it had not done yet ends with it."""
+def finish_job(connection: Connection, job_id: str, state: str) -> list[str]:
+    """End a job that has not ended; what it had not done yet ends with it. Returns the jobs that are forgotten now."""
+    now = now_microseconds()
     connection.execute(
         "UPDATE jobs SET state = ?, finished_at = ? WHERE job_id = ? AND state IN ('queued', 'running')",
-        (state, now_microseconds(), job_id),
+        (state, now, job_id),
     )
     if connection.changes() and state == "cancelled":
         connection.execute(
             "UPDATE job_items SET state = 'cancelled', source = '{}' WHERE job_id = ? AND state = 'queued'", (job_id,)
         )
-    connection.execute(
-        "DELETE FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') AND job_id NOT IN"
-        " (SELECT job_id FROM jobs ORDER BY created_at DESC LIMIT ?)",
-        (KEPT_JOBS,),
+    forgotten = connection.execute(
+        "DELETE FROM jobs WHERE state IN ('succeeded', 'failed', 'cancelled') AND (finished_at < ? OR job_id NOT IN"
+        " (SELECT job_id FROM jobs ORDER BY created_at DESC LIMIT ?)) RETURNING job_id",
+        (now - KEPT_DAYS * DAY, KEPT_JOBS),
     )
+    return [row[0] for row in forgotten]
+
+
+def all_jobs(connection: Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT job_id FROM jobs")]
 
 
 def find_repeated(connection: Connection, key: str) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -205,6 +205,12 @@ def named_originals(connection: Connection) -> list[bytes]:
     return [row[0] for row in connection.execute(_NAMED_ORIGINALS)]
 
 
-def is_original_named(connection: Connection, sha: bytes) -> bool:
-    found = connection.execute(f"SELECT 1 FROM ({_NAMED_ORIGINALS}) WHERE source_sha = ? LIMIT 1", (sha,))
-    return found.fetchone() is not None
+def unnamed_originals(connection: Connection, shas: Iterable[bytes]) -> list[bytes]:
+    """Those of the given ones that neither a version nor an unfinished job needs."""
+    rows = connection.execute(
+        "SELECT unhex(value) FROM json_each(?)"
+        " WHERE NOT EXISTS (SELECT 1 FROM versions WHERE source_sha = unhex(value))"
+        " AND NOT EXISTS (SELECT 1 FROM job_items WHERE source_sha = unhex(value) AND state = 'queued')",
+        (json.dumps([sha.hex() for sha in shas]),),
+    )
+    return [row[0] for row in rows]

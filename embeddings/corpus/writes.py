@@ -12,8 +12,9 @@ import numpy as np
 
 from embeddings.corpus.conditions import kind_of
 from embeddings.corpus.database import Connection
+from embeddings.corpus.jobs import unfinished_jobs
 from embeddings.corpus.passages import AS_CUT
-from embeddings.corpus.records import PIECE, StoredVersion, find_version, is_original_named, meta, set_meta
+from embeddings.corpus.records import PIECE, StoredVersion, find_version, meta, set_meta, unnamed_originals
 from embeddings.domain import Metadata, Vectors
 from embeddings.ingestion import PreparedDocument, PreparedPassage, passage_id
 
@@ -29,6 +30,8 @@ class Change:
     unchanged: bool
     ended: tuple[int, ...] = ()
     """Indexings that ended with it, whose vectors may now be unused: see `drop_unused_vectors`."""
+    replaced: bytes = b""
+    """The original that others took the place of, if they did; perhaps nothing names it any more."""
 
 
 def advance(connection: Connection) -> int:
@@ -68,13 +71,14 @@ def _put_same(
     connection: Connection, collection: str, live: StoredVersion, prepared: PreparedDocument, now: int
 ) -> Change:
     seq = advance(connection)
-    _replace_description(connection, live.version_key, prepared, now)
+    _replace_source(connection, live.version_key, prepared, now)
     ended: tuple[int, ...] = ()
     if live.title != prepared.title:
         # The title is part of what the encoder reads: the same version is cut and indexed anew under it.
         ended = end_indexings(connection, live.version_key, seq)
         add_indexing(connection, collection, live, prepared.passages, seq)
-    return Change(seq=seq, version=live.version, created=False, unchanged=True, ended=ended)
+    replaced = live.source_sha if live.source_sha != prepared.source_sha else b""
+    return Change(seq=seq, version=live.version, created=False, unchanged=True, ended=ended, replaced=replaced)
 
 
 def _put_new(
@@ -121,12 +125,15 @@ def _insert_version(
     return int(version_key)
 
 
-def _replace_description(connection: Connection, version_key: int, prepared: PreparedDocument, now: int) -> None:
+def _replace_source(connection: Connection, version_key: int, prepared: PreparedDocument, now: int) -> None:
+    """Other bytes, such as those with another front matter or other ends of lines, may hold the same text."""
     source = prepared.source
     connection.execute(
-        "UPDATE versions SET title = ?, uri = ?, metadata = ?, updated_at = ? WHERE version_key = ?",
-        (prepared.title, source.uri, json.dumps(dict(source.metadata)), now, version_key),
-    )
+        "UPDATE versions SET title = ?, uri = ?, media_type = ?, metadata = ?, warnings = ?, source_sha = ?,"
+        " updated_at = ? WHERE version_key = ?",
+        (prepared.title, source.uri, source.media_type, json.dumps(dict(source.metadata)),
+         json.dumps(prepared.loaded.warnings), prepared.source_sha, now, version_key),
+    )  # fmt: skip
     connection.execute("DELETE FROM fields WHERE version_key = ?", (version_key,))
     _insert_fields(connection, version_key, source.metadata)
 
@@ -186,9 +193,24 @@ def drop_unused_vectors(connection: Connection, ended: Iterable[int]) -> None:
     """
     connection.executemany(
         "DELETE FROM vectors WHERE content_sha IN (SELECT content_sha FROM passages WHERE indexing_key = ?)"
-        " AND NOT EXISTS (SELECT 1 FROM live_passages p WHERE p.content_sha = vectors.content_sha)",
+        f" AND {_UNUSED}",
         [(indexing_key,) for indexing_key in ended],
     )
+
+
+_UNUSED = "NOT EXISTS (SELECT 1 FROM live_passages p WHERE p.content_sha = vectors.content_sha)"
+
+
+def unused_vectors(connection: Connection) -> list[bytes]:
+    """The content of those that no live passage has; none while a job may still come to name them."""
+    if unfinished_jobs(connection):
+        return []
+    return [row[0] for row in connection.execute(f"SELECT content_sha FROM vectors WHERE {_UNUSED}")]
+
+
+def drop_vectors(connection: Connection, content_shas: Iterable[bytes]) -> None:
+    """Those that are still unused."""
+    connection.executemany(f"DELETE FROM vectors WHERE content_sha = ? AND {_UNUSED}", [(sha,) for sha in content_shas])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,4 +259,4 @@ def erase_document(connection: Connection, document_id: str) -> tuple[bytes, ...
         " structure_sha = x'', text_sha = x'', source_sha = x'' WHERE document_key = :document",
         bindings,
     )
-    return tuple(sha for sha in set(sources) if sha and not is_original_named(connection, sha))
+    return tuple(unnamed_originals(connection, {sha for sha in sources if sha}))

@@ -9,15 +9,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import apsw
+import numpy as np
 import pytest
 
 from embeddings.collection import GROUP, Collection
+from embeddings.corpus.writes import store_vectors
 from embeddings.domain import LoadedDocument, Source, Vectors
-from embeddings.errors import InvalidText
+from embeddings.errors import DiskFull, IdempotencyConflict, InvalidText, StoreReadOnly
 from embeddings.files import Originals
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from embeddings.loaders.plain import PlainLoader
+from embeddings.registry import add_job, jobs_of
 from service.jobs import JobRecord, Jobs, Upload
 from tests.integration.conftest import OpenLibrary, parts, plain
 
@@ -66,7 +70,7 @@ def test_the_first_that_is_refused_ends_it_and_those_before_it_stay(collection: 
 
 
 def test_the_same_bytes_from_many_threads_are_kept_once_and_whole(tmp_path: Path) -> None:
-    originals = Originals(tmp_path / "originals")
+    originals = Originals(tmp_path)
     contents = [bytes([number]) * 100_000 for number in range(8)] * 8
     with ThreadPoolExecutor(8) as pool:
         shas = [sha for added in pool.map(originals.add, [[one] for one in contents]) for sha in added]
@@ -79,6 +83,7 @@ import sys
 from pathlib import Path
 from embeddings.library import Library
 from embeddings.loaders.plain import PlainLoader
+from embeddings.registry import add_job, jobs_of
 from tests.integration.conftest import parts
 from tests.integration.test_bulk import note, plain
 
@@ -207,3 +212,138 @@ def test_nothing_is_kept_of_a_file_that_a_job_refuses(library: Library, jobs: Jo
     notes = library.collection("notes")
     assert len(list(notes.originals.all())) == 1
     assert notes.original("good").content == b"A wren sings."
+
+
+def registered(library: Library) -> list[str]:
+    return jobs_of(library.system, "notes")
+
+
+def test_a_repeated_request_leaves_neither_bytes_nor_a_job(library: Library, jobs: Jobs) -> None:
+    def submit(text: str) -> JobRecord:
+        return jobs.submit(
+            "notes", [Upload(document_id="wren", source=plain(text))], idempotency_key="k", body_sha256=text
+        )
+
+    first = finished(jobs, submit("A wren sings."))
+    assert submit("A wren sings.").job_id == first.job_id
+    with pytest.raises(IdempotencyConflict):
+        submit("A teal swims.")
+    assert registered(library) == [first.job_id]
+    assert len(list(library.collection("notes").originals.all())) == 1
+
+
+def test_a_request_that_cannot_be_accepted_leaves_neither_bytes_nor_a_job(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise DiskFull("The disk is full.")
+
+    monkeypatch.setattr("embeddings.corpus.jobs.add_job", full)
+    with pytest.raises(DiskFull):
+        jobs.submit("notes", [Upload(document_id="wren", source=plain("A wren sings."))])
+    assert registered(library) == []
+    assert list(library.collection("notes").originals.all()) == []
+
+
+def test_what_a_failed_disk_may_have_taken_all_the_same_is_kept(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    monkeypatch.setattr("embeddings.corpus.jobs.add_job", failing)
+    with pytest.raises(StoreReadOnly):
+        jobs.submit("notes", [Upload(document_id="wren", source=plain("A wren sings."))])
+    assert len(registered(library)) == 1
+    assert len(list(library.collection("notes").originals.all())) == 1
+
+
+def test_old_jobs_are_forgotten_everywhere(
+    library: Library, jobs: Jobs, open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embeddings.corpus.jobs.KEPT_JOBS", 2)
+    done = [
+        finished(jobs, jobs.submit("notes", [Upload(document_id="wren", source=plain(note(n)))])).job_id
+        for n in range(4)
+    ]
+    jobs.close()
+    assert sorted(registered(library)) == sorted(done[2:])
+    add_job(library.system, "of-a-job-that-is-gone", "notes")
+    reopened = open_library()
+    Jobs(reopened).close()
+    assert sorted(registered(reopened)) == sorted(done[2:])
+
+
+def test_jobs_are_forgotten_a_month_after_their_end(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = finished(jobs, jobs.submit("notes", [Upload(document_id="wren", source=plain(note(1)))]))
+    monkeypatch.setattr("embeddings.corpus.jobs.KEPT_DAYS", 0)
+    finished(jobs, jobs.submit("notes", [Upload(document_id="wren", source=plain(note(2)))]))
+    jobs.close()
+    assert old.job_id not in registered(library)
+
+
+def test_a_put_that_fails_leaves_nothing(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise DiskFull("The disk is full.")
+
+    for place in ("embeddings.corpus.writes.put_version", "embeddings.corpus.writes.known_vectors"):
+        with monkeypatch.context() as patched:
+            patched.setattr(place, full)
+            with pytest.raises(DiskFull):
+                collection.put("wren", plain("A wren sings."))
+    with pytest.raises(InvalidText):
+        list(collection.put_many([("bad", UNREADABLE), ("late", plain("A teal swims."))]))
+    assert list(collection.originals.all()) == []
+
+
+def vectors(collection: Collection) -> int:
+    with collection.database.reading() as connection:
+        return int(connection.execute("SELECT count(*) FROM vectors").get)
+
+
+def test_what_a_killed_process_left_is_told_and_removed(open_library: OpenLibrary, tmp_path: Path) -> None:
+    library = open_library()
+    library.create("notes")
+    notes = library.collection("notes")
+    notes.put("wren", plain("A wren sings."))
+    notes.originals.add([b"never committed"])
+    with notes.database.writing() as connection:
+        store_vectors(connection, {b"never named": np.zeros(notes._parts.encoder.dimension, np.float32)})
+    library.close()
+    told = {finding.name: finding for finding in inspect(tmp_path / "data", parts())}
+    for part in ("notes: originals", "notes: vectors"):
+        assert told[part].ok
+        assert "1 that nothing names" in told[part].detail
+    library = open_library()
+    notes = library.collection("notes")
+    library.close()
+    assert len(list(notes.originals.all())) == 1
+    assert vectors(open_library().collection("notes")) == 1
+
+
+def test_what_an_unfinished_job_has_encoded_stays_until_it_is_cancelled(
+    library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embeddings.encoding.HELD", 2)
+    notes = library.collection("notes")
+    encoder = notes._parts.encoder
+    original = encoder.encode_passages
+    stored: list[int] = []
+
+    def cancelling(self: object, texts: list[str]) -> Vectors:
+        if vectors(notes):
+            notes.drop_unused_vectors()
+            stored.append(vectors(notes))
+            jobs.cancel(registered(library)[0])
+        return original(texts)
+
+    monkeypatch.setattr(type(encoder), "encode_passages", cancelling)
+    long = "\n\n".join(f"# {number}\n" + note(39) for number in range(8))
+    job = finished(jobs, jobs.submit("notes", [Upload(document_id="long", source=plain(long))]))
+    assert job.state == "cancelled"
+    assert stored
+    assert min(stored) > 0
+    jobs.close()
+    assert vectors(notes) == 0

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from embeddings.checkpoints import Checkpoints
+from embeddings import retrieval
+from embeddings.checkpoints import Checkpoints, Generation
 from embeddings.collection import Collection
 from embeddings.corpus import database
 from embeddings.corpus.records import PIECE
 from embeddings.domain import SearchResult, Vectors
+from embeddings.erasing import Erasing
 from embeddings.errors import (
     Busy,
     DeletedDocument,
@@ -24,6 +28,7 @@ from embeddings.errors import (
 from embeddings.filters import parse_filter
 from embeddings.indexes import tantivy
 from embeddings.live_view import LiveView
+from embeddings.views import PassageStream
 from tests.integration.conftest import OpenLibrary, plain
 
 BIRDS = ["heron", "otter", "wren", "dipper", "swift", "crane", "bittern", "curlew", "plover", "teal", "knot", "rail"]
@@ -150,6 +155,31 @@ def test_a_purge_leaves_no_trace_on_disk(collection: Collection, tmp_path: Path)
     assert collection.search("Where was the heron?", top_k=1).hits[0].passage.document_id == "heron"
 
 
+def test_the_same_text_in_other_bytes_replaces_the_original(collection: Collection, tmp_path: Path) -> None:
+    collection.put("bird", plain("A wren sings.\r\nIt nests."))
+    other = plain("A wren sings.\nIt nests.")
+    assert collection.put("bird", other).unchanged
+    assert collection.original("bird").content == other.content
+    assert collection.document("bird").sha256 == sha256(other.content).hexdigest()
+    assert len(list(collection.originals.all())) == 1
+    collection.delete("bird", purge=True)
+    assert b"A wren sings" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_bytes_that_an_older_version_came_as_stay_when_others_replace_them(collection: Collection) -> None:
+    texts = ["A wren sings.\r\nIt nests.", "It left.", "A wren sings.\r\nIt nests.", "A wren sings.\nIt nests."]
+    for text in texts:
+        collection.put("bird", plain(text))
+    assert collection.original("bird", 1).content == texts[0].encode()
+    assert collection.original("bird", 3).content == texts[3].encode()
+
+
+def test_the_same_text_as_another_type_is_described_as_what_came_last(collection: Collection) -> None:
+    collection.put("bird", plain("A wren sings."))
+    collection.put("bird", replace(plain("A wren sings."), media_type="text/markdown"))
+    assert collection.original("bird").media_type == "text/markdown"
+
+
 def test_repeated_passages_come_once_with_every_place_that_the_filter_lets_through(collection: Collection) -> None:
     for name in ("left", "right", "third"):
         collection.put(name, plain("The copper weathervane was forged by Hester Pyke.", metadata={"side": name}))
@@ -242,6 +272,33 @@ def test_max_per_document_is_obeyed_while_enough_others_are_found(collection: Co
     fill(collection)
     found = collection.search("Where was the heron?", top_k=5, max_per_document=1)
     assert len(found.hits) == len({hit.passage.document_id for hit in found.hits}) == 5
+
+
+@pytest.mark.parametrize("filter", [None, {"@document_id": {"in": ["long", "wren", "teal"]}}])
+def test_no_more_is_read_than_a_cap_lets_into_the_list(
+    collection: Collection, filter: dict[str, object] | None
+) -> None:
+    collection.put("long", plain("\n\n".join(sentence("heron", f"pond {n}") * 8 for n in range(120))))
+    for bird in ("wren", "teal") if filter is None else BIRDS:
+        collection.put(bird, plain(sentence(bird)))
+    chosen = None if filter is None else parse_filter(filter)
+    question = "Where was the heron, the wren and the teal?"
+    found = collection.search(question, top_k=5, max_per_document=1, filter=chosen, explain=True)
+    assert documents_of(found) == {"long", "wren", "teal"}
+    assert found.explain is not None
+    assert found.explain["candidates"] < 110  # type: ignore[operator]
+
+
+def test_repeats_without_end_do_not_make_a_search_read_everything(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrieval, "DEEPEST", 60)
+    for number in range(250):
+        collection.put(f"copy-{number}", plain("The heron stands in the reeds."))
+    found = collection.search("Where stands the heron?", top_k=2, explain=True)
+    assert len(found.hits) == 1
+    assert found.explain is not None
+    assert found.explain["candidates"] <= 200  # type: ignore[operator]
 
 
 def test_a_restart_a_lost_index_and_a_rebuild_give_the_same_hits_and_scores(
@@ -382,3 +439,31 @@ def test_one_purge_at_a_time_notes_that_it_is_not_finished(
     for purge in purges:
         purge.join()
     assert texts == ["A canary named second sings."]
+
+
+def test_a_checkpoint_publishes_nothing_that_was_purged_meanwhile(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        collection.put(name, plain(f"A canary named {name} sings."))
+    begun, go_on = threading.Event(), threading.Event()
+    write = Checkpoints.write
+
+    def slow(self: Checkpoints, passages: PassageStream, seq: int) -> Generation:
+        generation = write(self, passages, seq)
+        begun.set()
+        assert go_on.wait(30)
+        return generation
+
+    monkeypatch.setattr(Checkpoints, "write", slow)
+    monkeypatch.setattr(Erasing, "_erase_traces", lambda *_: None)
+    checkpoint = threading.Thread(target=collection.live.checkpoint)
+    purge = threading.Thread(target=collection.delete, args=("first",), kwargs={"purge": True})
+    checkpoint.start()
+    assert begun.wait(30)
+    purge.start()
+    purge.join(0.3)
+    go_on.set()
+    for thread in (checkpoint, purge):
+        thread.join()
+    assert collection.live.current.passages == 1

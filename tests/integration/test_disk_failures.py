@@ -5,10 +5,17 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import apsw
 import pytest
 
+from embeddings.corpus.database import Database
+from embeddings.errors import StoreReadOnly
+from embeddings.files import write_synced, writing_synced
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from tests.integration.conftest import parts
@@ -68,3 +75,48 @@ def test_a_failing_disk_refuses_writes_and_keeps_every_acknowledged_one(
         assert acknowledged <= stored
         assert len(stored - acknowledged) <= 1
     assert refused, "no call failed: the test injects too late"
+
+
+def test_a_file_that_must_not_exist_stays_as_it_is_where_it_does(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_bytes(b"before")
+    with pytest.raises(FileExistsError):
+        write_synced(there, b"after")
+    with pytest.raises(FileExistsError), writing_synced(there) as write:
+        write(b"after")
+    assert there.read_bytes() == b"before"
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path: Path) -> None:
+    with pytest.raises(TypeError), writing_synced(tmp_path / "new") as write:
+        write("no bytes")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+class FailingDisk:
+    """A connection whose disk fails under whatever is not a transaction."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def wal_checkpoint(self, *_: object, **__: object) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    def execute(self, statements: str, *bindings: Any) -> Any:
+        if statements == "VACUUM":
+            raise apsw.IOError("disk I/O error")
+        return self._connection.execute(statements, *bindings)
+
+
+@pytest.mark.parametrize("change", [Database.truncate_log, Database.write_anew])
+def test_nothing_is_written_after_any_write_that_failed(tmp_path: Path, change: Callable[[Database], None]) -> None:
+    with closing(Database(tmp_path / "collection.db", schema="collection")) as database:
+        database._writer = FailingDisk(database._writer)  # type: ignore[assignment]
+        with pytest.raises(StoreReadOnly):
+            change(database)
+        assert not database.is_writable
+        with pytest.raises(StoreReadOnly, match="earlier"), database.writing():
+            pass

@@ -79,6 +79,15 @@ def test_only_what_differs_is_sent_and_only_sync_removes(step: Step, call: Call,
     assert stored[(docs / "x/0.md").as_uri()]["version"] == 2
 
 
+def test_a_file_that_says_the_same_under_another_head_is_sent_once(step: Step, docs: Path) -> None:
+    dated = docs / "dated.md"
+    dated.write_text("---\nauthor: Edda\n---\nThe lamp was lit.")
+    step(docs)
+    dated.write_text("---\nauthor: Hester\n---\nThe lamp was lit.")
+    assert counts(step(docs)[1]) == (0, 1, 0)
+    assert step(docs)[0].is_done
+
+
 def test_what_came_from_elsewhere_is_never_touched(step: Step, call: Call, collection: str, docs: Path) -> None:
     step(docs)
     place = f"/v1/collections/{collection}/documents"

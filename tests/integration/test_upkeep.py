@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,10 @@ from embeddings import library as upkeep
 from embeddings import live_view
 from embeddings.checkpoints import Checkpoints
 from embeddings.collection import Collection
-from embeddings.errors import DiskFull
-from embeddings.library import Rest
-from embeddings.live_view import Patience
+from embeddings.corpus.database import Database
+from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
+from embeddings.library import Check, Rest
+from embeddings.live_view import LiveView, Patience
 from tests.integration.conftest import OpenLibrary, plain
 
 
@@ -77,6 +79,11 @@ def test_a_checkpoint_that_fails_at_rest_is_not_tried_again_and_again(
         assert happens(lambda: bool(tried))
         time.sleep(0.2)
         assert tried == [notes.seq]
+        assert library.checks()["index"] == Check(
+            ok=False, detail="the last checkpoint failed: notes (The disk is full.)"
+        )
+    notes.live.checkpoint()
+    assert library.checks()["index"].ok
     assert len(notes.search("eggs", top_k=50).hits) == 6
 
 
@@ -118,3 +125,73 @@ def test_checkpoints_leave_writers_the_machine_for_longer_than_they_take(
     assert notes.live.is_checkpoint_due(replace(often, rest=0.0))
     monkeypatch.setattr(live_view, "LONGEST_TAIL", 1)
     assert notes.live.is_checkpoint_due(often)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_what_nobody_foresaw_in_a_checkpoint_is_logged_and_told(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(self: Checkpoints, passages: object, seq: int) -> None:
+        raise RuntimeError("of a library")
+
+    library = open_library()
+    library.create("notes")
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "write", faulty)
+        fill(library.collection("notes"), 6)
+        assert happens(lambda: not library.checks()["index"].ok)
+    assert happens(lambda: "checkpoint failed" in caplog.text)
+    assert "of a library" in caplog.text
+    assert "RuntimeError" in library.checks()["index"].detail
+
+
+def test_one_collection_that_cannot_be_closed_in_order_keeps_nothing_open(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = open_library()
+    for name in ("letters", "notes"):
+        library.create(name)
+        fill(library.collection(name), 3)
+    stores = [library.collection(name).database for name in ("letters", "notes")]
+    closed: list[Database] = []
+    close = Database.close
+
+    def damaged(_: LiveView) -> None:
+        raise StoreCorrupt("A vector is damaged.")
+
+    def closing(self: Database) -> None:
+        closed.append(self)
+        close(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LiveView, "checkpoint", damaged)
+        patched.setattr(Database, "close", closing)
+        library.close()
+    assert closed == stores
+    assert len(open_library().collections()) == 2
+
+
+def test_what_was_purged_makes_room_on_a_full_disk(open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = open_library()
+    library.create("notes")
+    notes = library.collection("notes")
+    fill(notes, 3)
+    notes.put("large", plain("The ledger lists 9 eggs. " * 4_000))
+    monkeypatch.setattr(library, "_free_disk_floor", 200_000)
+    monkeypatch.setattr(type(library), "free_bytes", 150_000)
+    with pytest.raises(DiskFull):
+        fill(notes, 1)
+    notes.delete("large", purge=True)
+    assert notes.database.unused_bytes > 50_000
+    fill(notes, 1)
+
+
+def test_a_data_folder_that_is_gone_is_told_and_takes_nothing(open_library: OpenLibrary, tmp_path: Path) -> None:
+    library = open_library()
+    library.create("notes")
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    assert not library.checks()["disk"].ok
+    with pytest.raises(StoreReadOnly, match="data folder"):
+        fill(library.collection("notes"), 1)
+    (tmp_path / "elsewhere").rename(tmp_path / "data")
+    assert library.checks()["disk"].ok
