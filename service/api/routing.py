@@ -134,10 +134,12 @@ class ContractRoute(APIRoute):
         if self.rated is None or caller.key_id is None or calls < 1 or request.method not in ("POST", "PUT"):
             return
         rates = caller.grant.rates
-        limits: list[tuple[Hashable, int | None]] = [((caller.key_id, self.rated), getattr(rates, self.rated))]
+        limits: list[tuple[Hashable, int | None]] = []
         if self.rated == "asks":
+            # Before the key's own: what is refused to one visitor must not be taken from the others.
             address = network_of(request.client.host if request.client else "")
             limits.append(((caller.key_id, self.rated, address), rates.visitor_asks))
+        limits.append(((caller.key_id, self.rated), getattr(rates, self.rated)))
         for who, per_minute in limits:
             waiting = request.app.state.limiter.take(who, per_minute, calls) if per_minute is not None else 0
             if waiting:

@@ -296,6 +296,17 @@ def test_each_visitor_of_a_site_has_a_rate(keyed: Api, lighthouse: str, make_key
     assert [keyed("POST", "/v1/ask", json=body, headers=one).status_code for one in spoofed] == [200, 200, 429]
 
 
+def test_what_one_visitor_is_refused_is_not_taken_from_the_others(
+    app: FastAPI, keyed: Api, lighthouse: str, make_key: MakeKey
+) -> None:
+    headers = {**make_key("ask", origins=[SITE], asks_per_minute=5, visitor_asks_per_minute=2), "Origin": SITE}
+    body = {"question": "tower", "collection": lighthouse}
+    for address, calls_made in (("192.0.2.1", 9), ("192.0.2.2", 2)):
+        visitor = keyed.at(app, address)
+        statuses = [visitor("POST", "/v1/search", json=body, headers=headers).status_code for _ in range(calls_made)]
+        assert statuses == [200, 200] + [429] * (calls_made - 2)
+
+
 def test_an_expired_or_revoked_key_opens_nothing(keyed: Api, make_key: MakeKey, engine: Engine) -> None:
     make_key("admin")
     yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
