@@ -68,7 +68,45 @@ def test_metadata_outside_the_rules_are_refused_by_name(
     path = f"/v1/collections/{collection}/documents/a"
     assert pointers(api("PUT", path, json={"text": "Words.", "metadata": metadata})) == [pointer]
     header = {"X-Loccit-Metadata": json.dumps(metadata), "Content-Type": "text/plain"}
-    assert pointers(api("PUT", path, content=b"Words.", headers=header)) == [pointer]
+    in_header = pointer.replace("/metadata", "X-Loccit-Metadata")
+    assert pointers(api("PUT", path, content=b"Words.", headers=header)) == [in_header]
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer"), [("nope", "X-Loccit-Metadata"), ('{"a": {"b": NaN}}', "X-Loccit-Metadata/a/b")]
+)
+def test_a_metadata_header_that_is_no_json_is_named(api: Api, collection: str, sent: str, pointer: str) -> None:
+    headers = {"X-Loccit-Metadata": sent, "Content-Type": "text/plain"}
+    response = api("PUT", f"/v1/collections/{collection}/documents/a", content=b"Words.", headers=headers)
+    assert pointers(response) == [pointer]
+    assert "The body" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer"),
+    [
+        ({"params": {"title": "T"}}, "?title"),
+        ({"params": {"uri": "u"}}, "?uri"),
+        ({"headers": {"X-Loccit-Metadata": "{}"}}, "X-Loccit-Metadata"),
+    ],
+    ids=["title", "uri", "metadata"],
+)
+def test_what_would_be_dropped_beside_a_body_of_json_is_refused(
+    api: Api, collection: str, sent: dict[str, Any], pointer: str
+) -> None:
+    path = f"/v1/collections/{collection}/documents"
+    assert pointers(api("PUT", f"{path}/a", json={"text": "Words."}, **sent)) == [pointer]
+    if "headers" in sent:
+        for body in ({"json": {"documents": [{"text": "Words."}]}}, {"files": {"file": ("a.txt", b"Words.")}}):
+            assert pointers(api("POST", path, **body, **sent)) == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"), [("title=x%00a", "?title"), ("uri=%FF", "?uri"), ("title=%ED%A0%80", "?title")]
+)
+def test_a_parameter_is_whole_text_as_a_body_is(api: Api, collection: str, query: str, pointer: str) -> None:
+    path = f"/v1/collections/{collection}/documents/a?{query}"
+    assert pointers(api("PUT", path, content=b"Words.", headers={"Content-Type": "text/plain"})) == [pointer]
 
 
 def test_a_list_is_paged_narrowed_and_filtered(api: Api, collection: str) -> None:
@@ -116,7 +154,15 @@ def test_text_is_sliced_in_code_points_and_in_units_of_javascript(api: Api, coll
         response = api("GET", f"{path}/text", params=params)
         assert response.text == expected
         assert response.headers["content-type"] == "text/plain; charset=utf-8"
-    problem(api("GET", f"{path}/text", params={"start": 1, "unit": "utf16"}), 422)
+    assert pointers(api("GET", f"{path}/text", params={"start": 1, "unit": "utf16"})) == ["?start"]
+    assert pointers(api("GET", f"{path}/text", params={"end": 1, "unit": "utf16"})) == ["?end"]
+
+
+def test_a_version_that_is_not_there_is_named_by_its_parameter(api: Api, lighthouse: str) -> None:
+    path = f"/v1/collections/{lighthouse}/documents/harwick.txt"
+    for part in ("text", "original"):
+        missing = problem(api("GET", f"{path}/{part}", params={"version": 99}), 404)
+        assert missing["errors"][0]["pointer"] == "?version"
 
 
 def test_a_text_that_is_known_already_answers_304(api: Api, lighthouse: str) -> None:
@@ -128,7 +174,8 @@ def test_a_text_that_is_known_already_answers_304(api: Api, lighthouse: str) -> 
 
 
 def test_a_read_that_waits_in_vain_answers_409(api: Api, lighthouse: str) -> None:
-    problem(api("GET", f"/v1/collections/{lighthouse}", params={"min_seq": 10_000}), 409)
+    late = problem(api("GET", f"/v1/collections/{lighthouse}", params={"min_seq": 10_000}), 409)
+    assert late["errors"][0]["pointer"] == "?min_seq"
 
 
 def test_a_collection_is_made_renamed_listed_and_deleted(api: Api, collection: str) -> None:

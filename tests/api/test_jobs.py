@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.naming import short_hash
 from tests.api.conftest import Api
 from tests.api.test_refusals import pointers, problem
 
@@ -65,6 +66,7 @@ def test_a_form_may_tell_more_of_its_files(api: Api, collection: str) -> None:
         ('[{}, {"document_id": "a b"}]', "/documents/1/document_id"),
         ('[{"colour": 1}, {}]', "/documents/0/colour"),
         ("{}", "/documents"),
+        ("nope", "/documents"),
     ],
 )
 def test_what_a_form_tells_amiss_is_refused(api: Api, collection: str, told: str, pointer: str) -> None:
@@ -77,6 +79,24 @@ def test_missing_ids_are_made_of_the_text(api: Api, collection: str) -> None:
     body = {"documents": [{"text": "A knot wades."}]}
     jobs = [api.json("POST", f"/v1/collections/{collection}/documents", status=202, json=body) for _ in range(2)]
     assert len({finished(api, job["job_id"])["items"][0]["document_id"] for job in jobs}) == 1
+
+
+def test_files_without_names_are_documents_of_their_own(api: Api, collection: str) -> None:
+    texts = (b"A ruff dances.", b"A reeve looks on.")
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\nContent-Type: text/plain\r\n\r\n'
+    body = b"".join(head + text + b"\r\n" for text in texts)
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    path = f"/v1/collections/{collection}/documents"
+    job_id = api.json("POST", path, status=202, content=body + b"--x--\r\n", headers=headers)["job_id"]
+    made = {item["document_id"] for item in finished(api, job_id)["items"]}
+    assert made == {f"text-{short_hash(text)}" for text in texts}
+
+
+def test_a_file_that_cannot_be_read_is_named(api: Api, collection: str) -> None:
+    files = [("file", ("a.txt", b"A", "text/plain")), ("file", ("film.mp4", b"..", "video/mp4"))]
+    refused = problem(api("POST", f"/v1/collections/{collection}/documents", files=files), 415)
+    assert refused["errors"][0]["pointer"] == "/file/1"
+    assert "film.mp4" in refused["detail"]
 
 
 def test_a_form_without_files_is_refused(api: Api, collection: str) -> None:
@@ -95,7 +115,8 @@ def test_a_repeated_key_gives_the_same_job_and_refuses_another_body(api: Api, co
         )
 
     assert post("One.").json() == post("One.").json()
-    problem(post("Two."), 422)
+    assert pointers(post("Two.")) == ["Idempotency-Key"]
+    assert pointers(api("POST", path, headers={"Idempotency-Key": "a key"}, json={})) == ["Idempotency-Key"]
 
 
 def test_the_events_of_a_job_end_with_the_whole_job(api: Api, collection: str) -> None:

@@ -105,8 +105,8 @@ async def get_passage(collection: CollectionPath, passage_id: str, desk: DeskDep
 def _slice(found: VersionText, start: int, end: int | None, *, unit: str) -> tuple[str, str]:
     """The part asked for and its entity tag."""
     if unit == "utf16":
-        start = code_points(found.text, start)
-        end = None if end is None else code_points(found.text, end)
+        start = code_points(found.text, start, field="?start")
+        end = None if end is None else code_points(found.text, end, field="?end")
     part = found.text[start:end]
     return part, f'"{found.sha256[:32]}-{start}-{len(part)}"'
 
