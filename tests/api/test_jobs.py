@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import pytest
 
+from embeddings.errors import Busy
+from service.api.routes import jobs
+from service.api.schemas.responses import JobItemModel, JobModel
 from service.naming import short_hash
 from tests.api.conftest import Api
 from tests.api.test_refusals import pointers, problem
@@ -77,8 +82,8 @@ def test_what_a_form_tells_amiss_is_refused(api: Api, collection: str, told: str
 
 def test_missing_ids_are_made_of_the_text(api: Api, collection: str) -> None:
     body = {"documents": [{"text": "A knot wades."}]}
-    jobs = [api.json("POST", f"/v1/collections/{collection}/documents", status=202, json=body) for _ in range(2)]
-    assert len({finished(api, job["job_id"])["items"][0]["document_id"] for job in jobs}) == 1
+    made = [api.json("POST", f"/v1/collections/{collection}/documents", status=202, json=body) for _ in range(2)]
+    assert len({finished(api, job["job_id"])["items"][0]["document_id"] for job in made}) == 1
 
 
 def test_files_without_names_are_documents_of_their_own(api: Api, collection: str) -> None:
@@ -127,6 +132,30 @@ def test_the_events_of_a_job_end_with_the_whole_job(api: Api, collection: str) -
     events = [event.split("\n") for event in response.text.strip().split("\n\n")]
     assert {event[0] for event in events} == {"event: item", "event: progress", "event: end"}
     assert json.loads(events[-1][1].removeprefix("data: "))["state"] == "succeeded"
+
+
+def test_each_item_is_told_once_a_state_even_where_the_service_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = JobModel(
+        job_id="j", collection="c", state="running", done=1, total=2, unit="documents", rate_per_s=None, eta_s=None,
+        items=[JobItemModel(document_id="twice", state="succeeded", version=1),
+               JobItemModel(document_id="twice", state="queued")],
+        created_at=datetime.now(UTC), finished_at=None,
+    )  # fmt: skip
+    items = [running.items[0], JobItemModel(document_id="twice", state="succeeded", version=2)]
+    looks = iter([running, Busy("Full."), running.model_copy(update={"state": "succeeded", "items": items})])
+
+    async def look(*_: object) -> JobModel:
+        seen = next(looks)
+        if isinstance(seen, Busy):
+            raise seen
+        return seen
+
+    async def told() -> list[str]:
+        return [event.split("\n")[0] async for event in jobs._events(None, running)]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs, "_job", look)
+    monkeypatch.setattr(jobs, "_LOOK_EVERY_SECONDS", 0)
+    assert anyio.run(told) == [*["event: item"] * 2, "event: progress", "event: item", "event: end"]
 
 
 def test_a_finished_job_stays_as_it_is(api: Api, collection: str) -> None:
