@@ -31,6 +31,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 _OVERLOADED = (429, 503)
 _NOT_THERE = 404
 _PATIENCE_SECONDS = 600.0
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +96,41 @@ class Outcome:
     omissions: list[Omission] = field(default_factory=list)
 
 
-def stored_documents(call: Call, collection: str) -> list[Stored]:
-    """Every live document of the collection; none where there is no such collection. Raises Refused."""
-    documents: list[Stored] = []
+def patient(call: Call) -> Call:
+    """Waits while the service is too busy."""
+
+    def one(method: str, path: str, **sent: Any) -> Any:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return call(method, path, **sent)
+            except Refused as refusal:
+                if refusal.status not in _OVERLOADED or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+
+    return one
+
+
+def listed_documents(call: Call, collection: str) -> Iterator[dict[str, Any]]:
+    """Every live document of the collection, page by page. Raises Refused."""
     cursor: str | None = ""
     while cursor is not None:
         params = {"limit": "1000", **({"cursor": cursor} if cursor else {})}
-        try:
-            page = call("GET", f"{_place(collection)}/documents", params=params)
-        except Refused as refusal:
-            if refusal.status == _NOT_THERE:
-                return []
-            raise
-        documents += (Stored(one["document_id"], one["uri"], one["sha256"]) for one in page["items"])
+        page = patient(call)("GET", f"{_place(collection)}/documents", params=params)
+        yield from page["items"]
         cursor = page["next_cursor"]
-    return documents
+
+
+def stored_documents(call: Call, collection: str) -> list[Stored]:
+    """What there is to compare with; nothing where there is no such collection. Raises Refused."""
+    try:
+        listed = listed_documents(call, collection)
+        return [Stored(one["document_id"], one["uri"], one["sha256"]) for one in listed]
+    except Refused as refusal:
+        if refusal.status == _NOT_THERE:
+            return []
+        raise
 
 
 def planned(
@@ -208,6 +229,7 @@ class Ingesting:
     ) -> None:
         self._most_bytes = most_bytes
         self._call = call
+        self._call_patiently = patient(call)
         self._digests = digests
         self._collection = collection
         self._told = told
@@ -240,7 +262,7 @@ class Ingesting:
         if not contents:
             return
         try:
-            accepted = self._patiently(
+            accepted = self._call_patiently(
                 "POST", f"{_place(self._collection)}/documents", files=[*_form(contents)], timeout=_PATIENCE_SECONDS
             )
         except Refused as refusal:
@@ -273,7 +295,7 @@ class Ingesting:
         job_id, group = self._jobs[0]
         settled: set[int] = set()
         while True:
-            job = self._call("GET", f"/v1/jobs/{job_id}")
+            job = self._call_patiently("GET", f"/v1/jobs/{job_id}")
             for place, item in enumerate(job["items"]):
                 if place not in settled and item["state"] != "queued":
                     settled.add(place)
@@ -306,22 +328,13 @@ class Ingesting:
 
     def _remove(self, removal: Removal) -> None:
         try:
-            self._patiently("DELETE", f"{_place(self._collection)}/documents/{quote(removal.document_id, safe='')}")
+            self._call_patiently(
+                "DELETE", f"{_place(self._collection)}/documents/{quote(removal.document_id, safe='')}"
+            )
         except Refused as refusal:
             if refusal.status != _NOT_THERE:
                 raise
         self.outcome.removed += 1
-
-    def _patiently(self, method: str, path: str, **sent: Any) -> Any:
-        """Waits while the service is too busy."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                return self._call(method, path, **sent)
-            except Refused as refusal:
-                if refusal.status not in _OVERLOADED or time.monotonic() > deadline:
-                    raise
-                time.sleep(1.0)
 
     def _cancel_all(self) -> None:
         """What is left of the jobs is sent again by the next run."""
