@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import signal
 import socket
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import typer
 import uvicorn
@@ -20,6 +23,8 @@ from service.api.app import create_app
 from service.receiving import PatientProtocol
 from service.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _KEEP_ALIVE_SECONDS = 5
 _ADDRESS_FILE = "service.json"
 
@@ -28,8 +33,8 @@ def serve(settings: Settings) -> None:
     """Returns when the service was told to stop. Raises LoccitError or OSError where it cannot start."""
     with _listening_socket(settings) as listening, closing(bootstrap.start(settings)) as engine:
         for stop in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn obeys these and then sends itself the same again; the engine has still to be closed by then.
-            signal.signal(stop, signal.SIG_IGN)
+            # For when the server does not listen to them, or no more: the engine may still be closing.
+            signal.signal(stop, _stop_at_once)
         app = create_app(settings, engine=engine)
         # What is here by now stays: looking through it for garbage would hold all threads up for some 50 ms.
         gc.collect()
@@ -84,6 +89,12 @@ class _Server(uvicorn.Server):
         self._app = app
         self._address_file = settings.data / _ADDRESS_FILE
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal stops gracefully. uvicorn would send it once more when done, before the engine is closed."""
+        if self.should_exit:
+            _stop_at_once(sig, frame)
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started and sockets:
@@ -95,6 +106,14 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._address_file.unlink(missing_ok=True)
         await super().shutdown(sockets=sockets)
+
+
+def _stop_at_once(sig: int, _: FrameType | None) -> NoReturn:
+    """On a second signal: what was acknowledged is on disk, so that nothing is lost with what still goes on."""
+    try:
+        logger.warning("stops at once, as it was told to twice")
+    finally:
+        os._exit(128 + sig)
 
 
 def _listening_socket(settings: Settings) -> socket.socket:

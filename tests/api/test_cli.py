@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -80,6 +81,32 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
             serving.terminate()
             assert serving.wait(30) == 0
     assert running(tmp_path / "data") is None
+
+
+def test_a_second_signal_ends_at_once(environment: dict[str, str], tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"], cwd=tmp_path,
+        env=environment | {"LOCCIT_GRACEFUL_STOP_SECONDS": "600"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as serving:  # fmt: skip
+        try:
+            assert serving.stdout is not None
+            address = serving.stdout.readline().split()[3].removeprefix("http://").split(":")
+            with socket.create_connection((address[0], int(address[1]))) as held:
+                head = b"POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                held.sendall(head + b"Content-Length: 9\r\n\r\n{")
+                time.sleep(0.5)
+                serving.terminate()
+                deadline = time.monotonic() + 20
+                while (tmp_path / "data" / "service.json").exists() and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                assert serving.poll() is None, "the first signal waits for what is going on"
+                serving.terminate()
+                assert serving.wait(10) == 128 + signal.SIGTERM
+                assert serving.stderr is not None
+                assert "stops at once" in serving.stderr.read()
+        finally:
+            serving.kill()
 
 
 def test_a_backup_is_taken_while_the_service_runs_and_restored(
@@ -165,8 +192,10 @@ def test_a_folder_is_ingested_followed_and_answers(loccit: Loccit, tmp_path: Pat
     assert second.stdout.splitlines()[-1] == "In part: 1 file, named below."
     assert second.stderr.splitlines()[-2:] == [
         f"failed: {tmp_path}/docs/bad.txt: The text holds NUL characters, as binary files do.",
-        f"in part: {tmp_path}/docs/old.txt: The encoding was not declared and is not UTF-8; it was read as"
-        " Windows-1252.",
+        (
+            f"in part: {tmp_path}/docs/old.txt: The encoding was not declared and is not UTF-8; it was read as"
+            " Windows-1252."
+        ),
     ]
     assert "Edda Thornquist" in loccit("search", "Who built Harwick Lighthouse?").stdout
 
