@@ -259,10 +259,10 @@ class Library:
                 ok=not quarantined and not stuck,
                 detail=_listed("quarantined", quarantined)
                 or _listed("read-only until a restart", stuck)
-                or f"{len(collections)} collections",
+                or _counted(len(collections), "collection"),
             ),
             # Every open collection has a view, or it would not have opened.
-            "index": Check(ok=True, detail=f"{sum(one.live.current.passages for one in collections)} passages"),
+            "index": Check(ok=True, detail=_counted(sum(one.live.current.passages for one in collections), "passage")),
             "disk": Check(ok=free >= self._free_disk_floor, detail=f"{free // 1_000_000} MB free"),
         }
 
@@ -281,3 +281,7 @@ class Library:
 
 def _listed(what: str, names: list[str]) -> str:
     return f"{what}: {', '.join(names)}" if names else ""
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

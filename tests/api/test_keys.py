@@ -309,8 +309,10 @@ def test_what_one_visitor_is_refused_is_not_taken_from_the_others(
 
 def test_an_expired_or_revoked_key_opens_nothing(keyed: Api, make_key: MakeKey, engine: Engine) -> None:
     make_key("admin")
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    assert keyed("GET", "/v1/collections", headers=make_key("ask", expires_at=yesterday)).status_code == 401
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    expired, presented = engine.keys.add("a test", Grant(scopes=frozenset({Scope.ASK})), expires_at=yesterday)
+    assert keyed("GET", "/v1/collections", headers={"Authorization": f"Bearer {presented}"}).status_code == 401
+    engine.keys.revoke(expired.key_id)
     headers = make_key("ask")
     assert keyed("GET", "/v1/collections", headers=headers).status_code == 200
     engine.keys.revoke(headers["Authorization"].split("_")[1])
@@ -331,6 +333,15 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(
     assert secret not in listed + metrics + logged
     assert secret.encode() not in stored
     assert app.state.access.local_key not in listed + metrics + logged + repr(app.state.access)
+
+
+def test_keys_are_listed_page_by_page(keyed: Api, make_key: MakeKey, engine: Engine) -> None:
+    headers, *_ = [make_key("admin", name=f"number {number}") for number in range(3)]
+    first = keyed.json("GET", "/v1/keys", params={"limit": 2}, headers=headers)
+    engine.keys.revoke(first["items"][1]["key_id"])
+    rest = keyed.json("GET", "/v1/keys", params={"limit": 2, "cursor": first["next_cursor"]}, headers=headers)
+    assert [one["name"] for one in first["items"] + rest["items"]] == ["number 0", "number 1", "number 2"]
+    assert rest["next_cursor"] is None
 
 
 def test_keys_survive_a_restart_and_are_known_before_it(engine: Engine, make_key: MakeKey) -> None:
@@ -361,6 +372,7 @@ def test_keys_survive_a_restart_and_are_known_before_it(engine: Engine, make_key
         ({"expires_at": "1900000000"}, "/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59.999999Z"}, "/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-23:00"}, "/expires_at"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({"expires_at": "0001-01-01T00:00:00+23:00"}, "/expires_at"),
         ({"secret": "mine"}, "/secret"),
     ],
