@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+from anyio import to_thread
 
 from service.api.pointers import FieldError, pointer_to
 from service.api.problems import INVALID_REQUEST, MALFORMED_JSON, Problem, invalid
@@ -12,6 +16,8 @@ from service.api.problems import INVALID_REQUEST, MALFORMED_JSON, Problem, inval
 _MAX_DEPTH = 64
 _INT64 = range(-(2**63), 2**63)
 _INT64_DIGITS = 20
+_LARGE_BYTES = 1_000_000
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,11 @@ class _Unusable:
     """Stands for a number that is none, until the walk knows where it stands."""
 
     reason: str
+
+
+async def reading(size: int, read: Callable[[], Read]) -> Read:
+    """What is read of so many bytes: in a thread where they are many, since all others would wait meanwhile."""
+    return read() if size <= _LARGE_BYTES else await to_thread.run_sync(read)
 
 
 def parse_json(body: bytes) -> object:

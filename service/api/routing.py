@@ -17,7 +17,7 @@ from starlette.types import Scope as AsgiScope
 
 from embeddings.errors import TooLarge, UnsupportedMediaType
 from service.access import Access, Caller
-from service.api.bodies import fault_of, is_whole, parse_json
+from service.api.bodies import fault_of, is_whole, parse_json, reading
 from service.api.pointers import FieldError
 from service.api.problems import (
     FORBIDDEN,
@@ -65,7 +65,7 @@ class CountedRequest(Request):
         if body:
             if media_type_of(self) != "application/json":
                 raise unsupported("Send application/json.")
-            self._parsed = parse_json(body)
+            self._parsed = await reading(len(body), lambda: parse_json(body))
         return self._parsed
 
     async def json(self) -> object:

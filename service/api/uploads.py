@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from embeddings.domain import Metadata, Source
-from service.api.bodies import parse_json, parse_json_at
+from service.api.bodies import parse_json, parse_json_at, reading
 from service.api.problems import invalid
 from service.api.routing import media_type_of, unsupported
 from service.api.schemas.fields import MetadataField
@@ -36,7 +36,7 @@ _DOCUMENTS = TypeAdapter(DocumentsBody)
 _FILES = TypeAdapter(list[FileBody])
 
 
-def source_of_json(body: DocumentBody) -> Source:
+def _source_of_json(body: DocumentBody) -> Source:
     return Source(
         content=body.text.encode(),
         media_type=body.media_type,
@@ -54,7 +54,7 @@ async def source_of_request(request: Request, *, title: str | None, uri: str | N
     if media_type == "application/json":
         beside = {"?title": title, "?uri": uri, METADATA_HEADER: request.headers.get(METADATA_HEADER)}
         refuse_beside(beside, "Beside JSON this is not looked at; send `title`, `uri` and `metadata` in the JSON.")
-        return source_of_json(_checked(_DOCUMENT, parse_json(body), "body"))
+        return await reading(len(body), lambda: _source_of_json(_checked(_DOCUMENT, parse_json(body), "body")))
     if media_type not in _READABLE:
         raise unsupported(f"Send JSON, or a document of one of these kinds with its own type: {_KINDS}.")
     metadata = _metadata_header(request)
@@ -70,13 +70,17 @@ def refuse_beside(sent: Mapping[str, str | None], mend: str) -> None:
             raise invalid(pointer, mend)
 
 
-def uploads_of_json(value: object) -> list[Upload]:
-    """Raises RequestValidationError."""
-    return [_upload_of_json(one) for one in _checked(_DOCUMENTS, value, "body").documents]
+async def uploads_of_json(body: bytes) -> list[Upload]:
+    """Raises RequestValidationError, Problem."""
+    return await reading(len(body), lambda: [_upload_of_json(one) for one in _new_documents(body)])
+
+
+def _new_documents(body: bytes) -> list[NewDocumentBody]:
+    return _checked(_DOCUMENTS, parse_json(body), "body").documents
 
 
 def _upload_of_json(body: NewDocumentBody) -> Upload:
-    source = source_of_json(body)
+    source = _source_of_json(body)
     return Upload(document_id=body.document_id or _id_of_content(source.content), source=source)
 
 
@@ -91,11 +95,16 @@ class FormFile:
     content: bytes
 
 
-def uploads_of_files(files: Sequence[FormFile], described: str | None) -> list[Upload]:
+async def uploads_of_files(files: Sequence[FormFile], described: str | None) -> list[Upload]:
     """The files of a form, and its `documents`: a list in JSON that tells more of each, in their order.
 
     Raises RequestValidationError, Problem.
     """
+    size = sum(len(file.content) for file in files) + len(described or "")
+    return await reading(size, lambda: _uploads(files, described))
+
+
+def _uploads(files: Sequence[FormFile], described: str | None) -> list[Upload]:
     told = [FileBody()] * len(files) if described is None else _descriptions(described)
     if len(told) != len(files):
         raise invalid("/documents", f"It describes {len(told)} documents, and there are {len(files)} files.")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,7 +143,8 @@ def test_each_item_is_told_once_a_state_even_where_the_service_is_busy(monkeypat
         created_at=datetime.now(UTC), finished_at=None,
     )  # fmt: skip
     items = [running.items[0], JobItemModel(document_id="twice", state="succeeded", version=2)]
-    looks = iter([running, Busy("Full."), running.model_copy(update={"state": "succeeded", "items": items})])
+    done = running.model_copy(update={"state": "succeeded", "items": items})
+    looks: Iterator[JobModel | Busy] = iter([running, Busy("Full."), done])
 
     async def look(*_: object) -> JobModel:
         seen = next(looks)

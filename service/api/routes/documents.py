@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Header, Query, Request
@@ -11,7 +10,7 @@ from starlette.responses import Response
 
 from embeddings.errors import InvalidFilter
 from embeddings.filters import Filter, parse_filter
-from service.api.bodies import parse_json, parse_json_at
+from service.api.bodies import parse_json_at
 from service.api.dependencies import CollectionPath, Cursor, Desk, DeskDep, DocumentPath, Limit, MinSeq
 from service.api.problems import invalid
 from service.api.replies import json_reply, name_of, page_of, problems
@@ -35,7 +34,7 @@ from service.api.uploads import (
     uploads_of_files,
     uploads_of_json,
 )
-from service.jobs import Upload
+from service.jobs import JobRecord, Upload
 from service.naming import READABLE_TYPES
 
 routes = router(DocumentRoute, tag="Documents")
@@ -134,7 +133,7 @@ async def add_documents(
     refuse_beside({METADATA_HEADER: request.headers.get(METADATA_HEADER)}, mend)
     match media_type_of(request):
         case "application/json":
-            uploads = uploads_of_json(parse_json(await request.body()))
+            uploads = await uploads_of_json(await request.body())
         case "multipart/form-data":
             uploads = await _files(request)
         case _:
@@ -198,7 +197,7 @@ async def _files(request: Request) -> list[Upload]:
         others = len(form.multi_items()) - len(files) - isinstance(described, str)
         if not files or others:
             raise invalid("/file", "Send files in parts named `file`, and nothing else but one text part `documents`.")
-        return uploads_of_files(
+        return await uploads_of_files(
             [
                 FormFile(name=one.filename or "", media_type=one.content_type or "", content=await one.read())
                 for one in files
@@ -210,13 +209,10 @@ async def _files(request: Request) -> list[Upload]:
 async def _accept(
     desk: Desk, collection: str, uploads: list[Upload], *, idempotency_key: str | None = None
 ) -> Response:
-    submit = partial(
-        desk.jobs.submit,
-        collection,
-        uploads,
-        idempotency_key=idempotency_key,
-        body_sha256=digest_of(uploads) if idempotency_key else None,
-    )
+    def submit() -> JobRecord:
+        digest = digest_of(uploads) if idempotency_key else None
+        return desk.jobs.submit(collection, uploads, idempotency_key=idempotency_key, body_sha256=digest)
+
     job = await desk.write(submit)
     headers = {"Location": f"/v1/jobs/{job.job_id}"}
     return json_reply(JobAcceptedModel(job_id=job.job_id), status=202, headers=headers)
