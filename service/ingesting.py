@@ -11,15 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from embeddings.ahead import grouped
-from service.calling import Call, Refused
+from service.calling import Call, Refused, listed
 from service.digests import Digests
 from service.folders import Found, FoundFile, is_gone, path_of_uri
-from service.naming import MEDIA_TYPES, document_id_of_path, is_made_of_path
+from service.naming import document_id_of_path, is_made_of_path, media_type_of_name
 
 FILES_SENT = 256
 BYTES_SENT = 8_000_000
@@ -27,7 +27,6 @@ BYTES_SENT = 8_000_000
 JOBS_AHEAD = 2
 """Jobs that wait while one is worked on."""
 _LOOK_SECONDS = 0.25
-_UNKNOWN_TYPE = "application/octet-stream"
 _OVERLOADED = (429, 503)
 _NOT_THERE = 404
 _PATIENCE_SECONDS = 600.0
@@ -112,21 +111,11 @@ def patient(call: Call) -> Call:
     return one
 
 
-def listed_documents(call: Call, collection: str) -> Iterator[dict[str, Any]]:
-    """Every live document of the collection, page by page. Raises Refused."""
-    cursor: str | None = ""
-    while cursor is not None:
-        params = {"limit": "1000", **({"cursor": cursor} if cursor else {})}
-        page = patient(call)("GET", f"{_place(collection)}/documents", params=params)
-        yield from page["items"]
-        cursor = page["next_cursor"]
-
-
 def stored_documents(call: Call, collection: str) -> list[Stored]:
-    """What there is to compare with; nothing where there is no such collection. Raises Refused."""
+    """Every live document of the collection; none where there is no such collection. Raises Refused."""
     try:
-        listed = listed_documents(call, collection)
-        return [Stored(one["document_id"], one["uri"], one["sha256"]) for one in listed]
+        documents = listed(patient(call), f"{_place(collection)}/documents")
+        return [Stored(one["document_id"], one["uri"], one["sha256"]) for one in documents]
     except Refused as refusal:
         if refusal.status == _NOT_THERE:
             return []
@@ -354,7 +343,6 @@ def _form(contents: Iterable[tuple[Sending, bytes]]) -> Iterator[tuple[str, tupl
     told = []
     for sending, content in contents:
         file = sending.file
-        media_type = MEDIA_TYPES.get(PurePath(file.path.name).suffix.lower(), _UNKNOWN_TYPE)
         told.append({"document_id": sending.document_id, "uri": file.uri})
-        yield "file", (sending.document_id, content, media_type)
+        yield "file", (sending.document_id, content, media_type_of_name(file.path.name))
     yield "documents", (None, json.dumps(told).encode(), "application/json")

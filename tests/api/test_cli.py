@@ -6,13 +6,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
+from typer.testing import CliRunner
 
+from service import cli
+from service.calling import Call, Refused, _content
 from service.naming import document_id_of, media_type_of_file
 from service.serving import running
+from service.settings import Settings
 from tests.api.conftest import TEXT
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +54,10 @@ def test_a_file_is_put_found_and_asked_in_this_process(loccit: Loccit, tmp_path:
     assert put.returncode == 0, put.stderr
     assert json.loads(put.stdout)[0]["document_id"] == "harwick.txt"
     assert loccit("documents").stdout.startswith("harwick.txt  version 1")
+    (tmp_path / "film").write_bytes(b"\x7fELF\0")
+    refused = loccit("put", "film")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert refused.stderr.startswith("loccit: film: ")
     found = loccit("search", "Who built Harwick Lighthouse?")
     assert "Edda Thornquist" in found.stdout
     assert "harwick.txt, version 1, 0–" in found.stdout
@@ -270,6 +280,34 @@ def test_what_goes_wrong_is_told_in_one_line(loccit: Loccit) -> None:
         assert ended.returncode == code, ended.stderr
         assert ended.stderr.startswith("loccit: ")
         assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("status", [502, 200])
+def test_a_page_of_a_proxy_is_told_in_a_sentence(status: int) -> None:
+    with pytest.raises(Refused) as caught:
+        _content(httpx.Response(status, html="<h1>Bad gateway</h1>"))
+    assert caught.value.status == status
+
+
+def test_several_files_are_put_and_several_pages_listed_by_one_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Settings] = []
+    pages = iter([{"items": [{"n": 1}], "next_cursor": "next"}, {"items": [{"n": 2}], "next_cursor": None}])
+
+    @contextmanager
+    def counted(settings: Settings) -> Iterator[Call]:
+        started.append(settings)
+        yield lambda method, path, **sent: next(pages) if method == "GET" else {"n": path[-1]}
+
+    monkeypatch.setattr(cli, "calling", counted)
+    monkeypatch.setattr(cli, "_receipt_line", str)
+    monkeypatch.setattr(cli, "_document_line", str)
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("Words.")
+    assert CliRunner().invoke(cli.app, ["put", str(tmp_path / "a"), str(tmp_path / "b")]).output.count("n") == 2
+    assert CliRunner().invoke(cli.app, ["documents"]).output.count("n") == 2
+    assert len(started) == 2
 
 
 def test_the_doctor_finds_a_fresh_store_well(loccit: Loccit) -> None:
