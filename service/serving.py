@@ -32,14 +32,15 @@ _ADDRESS_FILE = "service.json"
 def serve(settings: Settings) -> None:
     """Returns when the service was told to stop. Raises LoccitError or OSError where it cannot start."""
     with _listening_socket(settings) as listening, closing(bootstrap.start(settings)) as engine:
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            # For when the server does not listen to them, or no more: the engine may still be closing.
-            signal.signal(stop, _stop_at_once)
         app = create_app(settings, engine=engine)
+        server = _Server(configuration(settings, app), app, settings=settings)
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            # The server listens to them by itself while it runs, but the engine is closed only afterwards.
+            signal.signal(stop, server.handle_exit)
         # What is here by now stays: looking through it for garbage would hold all threads up for some 50 ms.
         gc.collect()
         gc.freeze()
-        _Server(configuration(settings, app), app, settings=settings).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def configuration(settings: Settings, app: FastAPI) -> uvicorn.Config:
@@ -90,9 +91,12 @@ class _Server(uvicorn.Server):
         self._address_file = settings.data / _ADDRESS_FILE
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal stops gracefully. uvicorn would send it once more when done, before the engine is closed."""
+        """The first signal stops gracefully, a second one at once.
+
+        uvicorn's own would send the first once more when it is done, before the engine is closed.
+        """
         if self.should_exit:
-            _stop_at_once(sig, frame)
+            _stop_at_once(sig)
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -108,8 +112,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
-def _stop_at_once(sig: int, _: FrameType | None) -> NoReturn:
-    """On a second signal: what was acknowledged is on disk, so that nothing is lost with what still goes on."""
+def _stop_at_once(sig: int) -> NoReturn:
+    """Loses nothing that was acknowledged: that is on disk."""
     try:
         logger.warning("stops at once, as it was told to twice")
     finally:
