@@ -262,7 +262,7 @@ class Library:
                 or _counted(len(collections), "collection"),
             ),
             # Every open collection has a view, or it would not have opened.
-            "index": Check(ok=True, detail=_counted(sum(one.live.current.passages for one in collections), "passage")),
+            "index": Check(ok=True, detail=f"{sum(one.live.current.passages for one in collections)} passages"),
             "disk": Check(ok=free >= self._free_disk_floor, detail=f"{free // 1_000_000} MB free"),
         }
 

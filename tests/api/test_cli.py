@@ -200,13 +200,9 @@ def test_a_folder_is_ingested_followed_and_answers(loccit: Loccit, tmp_path: Pat
     assert second.returncode == 1
     assert second.stdout.startswith("In 'default': 1 new, 1 removed, 1 unchanged, 1 failed (")
     assert second.stdout.splitlines()[-1] == "In part: 1 file, named below."
-    assert second.stderr.splitlines()[-2:] == [
-        f"failed: {tmp_path}/docs/bad.txt: The text holds NUL characters, as binary files do.",
-        (
-            f"in part: {tmp_path}/docs/old.txt: The encoding was not declared and is not UTF-8; it was read as"
-            " Windows-1252."
-        ),
-    ]
+    failed, in_part = second.stderr.splitlines()[-2:]
+    assert failed == f"failed: {tmp_path}/docs/bad.txt: The text holds NUL characters, as binary files do."
+    assert in_part.startswith(f"in part: {tmp_path}/docs/old.txt: The encoding was not declared")
     assert "Edda Thornquist" in loccit("search", "Who built Harwick Lighthouse?").stdout
 
 
