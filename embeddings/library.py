@@ -277,7 +277,7 @@ class Library:
                 ok=not quarantined and not stuck,
                 detail=_listed("quarantined", quarantined)
                 or _listed("read-only until a restart", stuck)
-                or f"{len(collections)} collections",
+                or _counted(len(collections), "collection"),
             ),
             # Every open collection has a view, or it would not have opened; but what is written makes its tail longer.
             "index": Check(
@@ -326,3 +326,7 @@ def _logging(event: str, collection: Collection) -> Iterator[None]:
 
 def _listed(what: str, names: list[str]) -> str:
     return f"{what}: {', '.join(names)}" if names else ""
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -73,7 +73,8 @@ EXAMPLES = [
     ),
     Example(
         title="Follow up",
-        about="`history` completes a question that leans on the one before; `question_used` shows what was searched.",
+        about="`history` completes a question that leans on the one before; its `answer` is `null` where there was"
+        " none. `question_used` shows what was searched.",
         method="POST",
         path="/v1/ask",
         body={

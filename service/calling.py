@@ -44,14 +44,36 @@ def calling(settings: Settings) -> Iterator[Call]:
         yield lambda method, path, **sent: _content(portal.call(partial(client.request, method, path, **sent)))
 
 
+def listed(call: Call, path: str) -> Iterator[dict[str, Any]]:
+    """The items of a list, page by page. Raises Refused."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = call("GET", path, params={"limit": "1000", **({"cursor": cursor} if cursor else {})})
+        yield from page["items"]
+        cursor = page["next_cursor"]
+
+
 def _content(response: httpx.Response) -> Any:
     if response.is_error:
-        told = response.json().get("detail", f"The service answered {response.status_code}.")
-        raise Refused(told, status=response.status_code)
+        raise Refused(_detail(response), status=response.status_code)
     if response.status_code == 204:
         return None
-    is_text = response.headers.get("Content-Type", "").startswith("text/plain")
-    return response.text if is_text else response.json()
+    if response.headers.get("Content-Type", "").startswith("text/plain"):
+        return response.text
+    try:
+        return response.json()
+    except ValueError:
+        raise Refused(
+            "What answers at that address is not Loccit; check the URL.", status=response.status_code
+        ) from None
+
+
+def _detail(response: httpx.Response) -> str:
+    """What the problem says; a proxy before the service may answer with a page of its own."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, TypeError, KeyError):
+        return f"The answer was {response.status_code} {response.reason_phrase}, without a reason."
 
 
 @asynccontextmanager

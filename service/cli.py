@@ -15,7 +15,7 @@ import typer
 from pydantic import ValidationError
 
 from embeddings.errors import LoccitError
-from service.calling import Refused, call
+from service.calling import Call, Refused, call, calling, listed
 from service.commands import backups, keys
 from service.commands.options import AsJson, Data
 from service.commands.options import settings_of as _settings
@@ -108,7 +108,9 @@ def search(
 
 @app.command()
 def put(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help=".txt .md .html")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="Of any kind that is read.")
+    ],
     collection: CollectionName = "default",
     document_id: Annotated[str | None, typer.Option("--id", help="Of a single file; else made from its name.")] = None,
     url: Url = None,
@@ -118,8 +120,8 @@ def put(
     """Add files to a collection, or replace them."""
     if document_id is not None and len(files) > 1:
         raise typer.BadParameter("--id names one document; give one file.")
-    settings = _settings(url=url, data=data)
-    receipts = [_put(settings, collection, path, document_id) for path in files]
+    with calling(_settings(url=url, data=data)) as one:
+        receipts = [_put(one, collection, path, document_id) for path in files]
     _print(receipts, [_receipt_line(receipt) for receipt in receipts], as_json=as_json)
 
 
@@ -177,13 +179,8 @@ def documents(
     collection: CollectionName = "default", url: Url = None, data: Data = None, as_json: AsJson = False
 ) -> None:
     """List the documents of a collection."""
-    settings = _settings(url=url, data=data)
-    items: list[dict[str, Any]] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        params = {"limit": "1000", **({"cursor": cursor} if cursor else {})}
-        page = call(settings, "GET", f"/v1/collections/{quote(collection, safe='')}/documents", params=params)
-        items, cursor = items + page["items"], page["next_cursor"]
+    with calling(_settings(url=url, data=data)) as one:
+        items = list(listed(one, f"/v1/collections/{quote(collection, safe='')}/documents"))
     _print(items, [_document_line(item) for item in items], as_json=as_json)
 
 
@@ -286,17 +283,18 @@ def _fail(reason: str, code: int) -> None:
     sys.exit(code)
 
 
-def _put(settings: Settings, collection: str, path: Path, document_id: str | None) -> dict[str, Any]:
-    from service.naming import document_id_of, media_type_of_file
+def _put(call: Call, collection: str, path: Path, document_id: str | None) -> dict[str, Any]:
+    from service.naming import document_id_of, media_type_of_name
 
-    content = path.read_bytes()
-    media_type = media_type_of_file(path.name, content)
-    if media_type is None:
-        raise Refused(f"{path.name} is neither text, Markdown nor HTML.")
     name = document_id or document_id_of(path.name)
     place = f"/v1/collections/{quote(collection, safe='')}/documents/{quote(name, safe='')}"
-    sent = {"params": {"wait": "true"}, "content": content, "headers": {"Content-Type": media_type}}
-    receipt: dict[str, Any] = call(settings, "PUT", place, **sent)
+    headers = {"Content-Type": media_type_of_name(path.name)}
+    try:
+        receipt: dict[str, Any] = call(
+            "PUT", place, params={"wait": "true"}, content=path.read_bytes(), headers=headers
+        )
+    except Refused as refusal:
+        raise Refused(f"{path.name}: {refusal}", status=refusal.status) from None
     return receipt
 
 

@@ -17,7 +17,7 @@ from embeddings.errors import StoreLocked
 from service.calling import Call, Refused, calling
 from service.digests import Digests
 from service.folders import Choice, Found, Patterns, find
-from service.ingesting import Ingesting, Outcome, Plan, planned, stored_documents
+from service.ingesting import Ingesting, Outcome, Plan, patient, planned, stored_documents
 from service.progress import Display, in_words
 from service.settings import Settings
 
@@ -181,7 +181,7 @@ def _carried_out(call: Call, plan: Plan, request: Request, digests: Digests, mos
     """What was done, and whether it was interrupted."""
     if request.dry_run or plan.is_done:
         return Outcome(failures=list(plan.failures)), False
-    call("PUT", f"/v1/collections/{quote(request.collection, safe='')}", json={})
+    patient(call)("PUT", f"/v1/collections/{quote(request.collection, safe='')}", json={})
     weight = sum(one.size for one in plan.sendings)
     with Display("documents", items=len(plan.sendings), weight=weight) as display:
         ingesting = Ingesting(call, request.collection, digests, most_bytes=most_bytes, told=display.show)

@@ -11,15 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from embeddings.ahead import grouped
-from service.calling import Call, Refused
+from service.calling import Call, Refused, listed
 from service.digests import Digests
 from service.folders import Found, FoundFile, is_gone, path_of_uri
-from service.naming import MEDIA_TYPES, document_id_of_path, is_made_of_path
+from service.naming import document_id_of_path, is_made_of_path, media_type_of_name
 
 FILES_SENT = 256
 BYTES_SENT = 8_000_000
@@ -27,10 +27,10 @@ BYTES_SENT = 8_000_000
 JOBS_AHEAD = 2
 """Jobs that wait while one is worked on."""
 _LOOK_SECONDS = 0.25
-_UNKNOWN_TYPE = "application/octet-stream"
 _OVERLOADED = (429, 503)
 _NOT_THERE = 404
 _PATIENCE_SECONDS = 600.0
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +95,31 @@ class Outcome:
     omissions: list[Omission] = field(default_factory=list)
 
 
+def patient(call: Call) -> Call:
+    """Waits while the service is too busy."""
+
+    def one(method: str, path: str, **sent: Any) -> Any:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return call(method, path, **sent)
+            except Refused as refusal:
+                if refusal.status not in _OVERLOADED or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)
+
+    return one
+
+
 def stored_documents(call: Call, collection: str) -> list[Stored]:
     """Every live document of the collection; none where there is no such collection. Raises Refused."""
-    documents: list[Stored] = []
-    cursor: str | None = ""
-    while cursor is not None:
-        params = {"limit": "1000", **({"cursor": cursor} if cursor else {})}
-        try:
-            page = call("GET", f"{_place(collection)}/documents", params=params)
-        except Refused as refusal:
-            if refusal.status == _NOT_THERE:
-                return []
-            raise
-        documents += (Stored(one["document_id"], one["uri"], one["sha256"]) for one in page["items"])
-        cursor = page["next_cursor"]
-    return documents
+    try:
+        documents = listed(patient(call), f"{_place(collection)}/documents")
+        return [Stored(one["document_id"], one["uri"], one["sha256"]) for one in documents]
+    except Refused as refusal:
+        if refusal.status == _NOT_THERE:
+            return []
+        raise
 
 
 def planned(
@@ -208,6 +218,7 @@ class Ingesting:
     ) -> None:
         self._most_bytes = most_bytes
         self._call = call
+        self._call_patiently = patient(call)
         self._digests = digests
         self._collection = collection
         self._told = told
@@ -240,7 +251,7 @@ class Ingesting:
         if not contents:
             return
         try:
-            accepted = self._patiently(
+            accepted = self._call_patiently(
                 "POST", f"{_place(self._collection)}/documents", files=[*_form(contents)], timeout=_PATIENCE_SECONDS
             )
         except Refused as refusal:
@@ -273,7 +284,7 @@ class Ingesting:
         job_id, group = self._jobs[0]
         settled: set[int] = set()
         while True:
-            job = self._call("GET", f"/v1/jobs/{job_id}")
+            job = self._call_patiently("GET", f"/v1/jobs/{job_id}")
             for place, item in enumerate(job["items"]):
                 if place not in settled and item["state"] != "queued":
                     settled.add(place)
@@ -306,22 +317,13 @@ class Ingesting:
 
     def _remove(self, removal: Removal) -> None:
         try:
-            self._patiently("DELETE", f"{_place(self._collection)}/documents/{quote(removal.document_id, safe='')}")
+            self._call_patiently(
+                "DELETE", f"{_place(self._collection)}/documents/{quote(removal.document_id, safe='')}"
+            )
         except Refused as refusal:
             if refusal.status != _NOT_THERE:
                 raise
         self.outcome.removed += 1
-
-    def _patiently(self, method: str, path: str, **sent: Any) -> Any:
-        """Waits while the service is too busy."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                return self._call(method, path, **sent)
-            except Refused as refusal:
-                if refusal.status not in _OVERLOADED or time.monotonic() > deadline:
-                    raise
-                time.sleep(1.0)
 
     def _cancel_all(self) -> None:
         """What is left of the jobs is sent again by the next run."""
@@ -341,7 +343,6 @@ def _form(contents: Iterable[tuple[Sending, bytes]]) -> Iterator[tuple[str, tupl
     told = []
     for sending, content in contents:
         file = sending.file
-        media_type = MEDIA_TYPES.get(PurePath(file.path.name).suffix.lower(), _UNKNOWN_TYPE)
         told.append({"document_id": sending.document_id, "uri": file.uri})
-        yield "file", (sending.document_id, content, media_type)
+        yield "file", (sending.document_id, content, media_type_of_name(file.path.name))
     yield "documents", (None, json.dumps(told).encode(), "application/json")

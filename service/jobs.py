@@ -342,5 +342,7 @@ def _repeated(connection: Connection, key: str | None, body_sha256: str | None) 
     if earlier is None:
         return None
     if earlier[0] != body_sha256:
-        raise IdempotencyConflict("This Idempotency-Key was used with another body. Send a new key.", field=None)
+        raise IdempotencyConflict(
+            "This Idempotency-Key was used with another body. Send a new key.", field="Idempotency-Key"
+        )
     return earlier[1]

@@ -96,7 +96,7 @@ class Keys:
         return frozenset(origin for key, _ in self._keys.values() for origin in key.grant.origins)
 
     def all(self) -> list[Key]:
-        return sorted((key for key, _ in self._keys.values()), key=lambda key: key.created_at)
+        return sorted((key for key, _ in self._keys.values()), key=lambda key: (key.created_at, key.key_id))
 
     def find(self, presented: str) -> Key | None:
         """The key that this is, unless it is expired. Takes as long for a wrong secret as for the right one."""

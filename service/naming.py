@@ -70,6 +70,11 @@ def _path_hash(parts: Sequence[str]) -> str:
     return short_hash(os.fsencode("/".join(parts)))
 
 
+def media_type_of_name(name: str) -> str:
+    """By its ending; else the type that tells nothing, for which the service looks at the content."""
+    return MEDIA_TYPES.get(PurePosixPath(name).suffix.lower(), "application/octet-stream")
+
+
 def media_type_of_file(name: str, content: bytes) -> str | None:
     """By the ending of the name, else by how the content begins; None for what is no document."""
     by_name = MEDIA_TYPES.get(PurePosixPath(name).suffix.lower())

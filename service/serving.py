@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import signal
 import socket
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import typer
 import uvicorn
@@ -20,6 +23,8 @@ from service.api.app import create_app
 from service.receiving import PatientProtocol
 from service.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _KEEP_ALIVE_SECONDS = 5
 _ADDRESS_FILE = "service.json"
 
@@ -27,14 +32,15 @@ _ADDRESS_FILE = "service.json"
 def serve(settings: Settings) -> None:
     """Returns when the service was told to stop. Raises LoccitError or OSError where it cannot start."""
     with _listening_socket(settings) as listening, closing(bootstrap.start(settings)) as engine:
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn obeys these and then sends itself the same again; the engine has still to be closed by then.
-            signal.signal(stop, signal.SIG_IGN)
         app = create_app(settings, engine=engine)
+        server = _Server(configuration(settings, app), app, settings=settings)
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            # The server listens to them by itself while it runs, but the engine is closed only afterwards.
+            signal.signal(stop, server.handle_exit)
         # What is here by now stays: looking through it for garbage would hold all threads up for some 50 ms.
         gc.collect()
         gc.freeze()
-        _Server(configuration(settings, app), app, settings=settings).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def configuration(settings: Settings, app: FastAPI) -> uvicorn.Config:
@@ -84,6 +90,15 @@ class _Server(uvicorn.Server):
         self._app = app
         self._address_file = settings.data / _ADDRESS_FILE
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal stops gracefully, a second one at once.
+
+        uvicorn's own would send the first once more when it is done, before the engine is closed.
+        """
+        if self.should_exit:
+            _stop_at_once(sig)
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started and sockets:
@@ -95,6 +110,14 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._address_file.unlink(missing_ok=True)
         await super().shutdown(sockets=sockets)
+
+
+def _stop_at_once(sig: int) -> NoReturn:
+    """Loses nothing that was acknowledged: that is on disk."""
+    try:
+        logger.warning("stops at once, as it was told to twice")
+    finally:
+        os._exit(128 + sig)
 
 
 def _listening_socket(settings: Settings) -> socket.socket:

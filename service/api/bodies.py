@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from service.api.pointers import pointer_to
-from service.api.problems import MALFORMED_JSON, Problem, invalid
+from anyio import to_thread
+
+from service.api.pointers import FieldError, pointer_to
+from service.api.problems import INVALID_REQUEST, MALFORMED_JSON, Problem, invalid
 
 _MAX_DEPTH = 64
 _INT64 = range(-(2**63), 2**63)
 _INT64_DIGITS = 20
+_LARGE_BYTES = 1_000_000
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,11 @@ class _Unusable:
     """Stands for a number that is none, until the walk knows where it stands."""
 
     reason: str
+
+
+async def reading(size: int, read: Callable[[], Read]) -> Read:
+    """What is read of so many bytes: in a thread where they are many, since all others would wait meanwhile."""
+    return read() if size <= _LARGE_BYTES else await to_thread.run_sync(read)
 
 
 def parse_json(body: bytes) -> object:
@@ -31,13 +42,23 @@ def parse_json(body: bytes) -> object:
             parse_constant=lambda name: _Unusable(f"{name} is not a number in JSON."),
         )
     except UnicodeDecodeError:
-        raise Problem(MALFORMED_JSON, "The body is not UTF-8.") from None
+        raise Problem(MALFORMED_JSON, "This is not UTF-8.") from None
     except json.JSONDecodeError as error:
         raise Problem(MALFORMED_JSON, f"Line {error.lineno}, column {error.colno}: {error.msg}.") from None
     except RecursionError:
         raise _too_deep() from None
     _check(value)
     return value
+
+
+def parse_json_at(place: str, sent: bytes) -> object:
+    """JSON that stands elsewhere than in the body, in a header perhaps. Raises Problem, which names the place."""
+    try:
+        return parse_json(sent)
+    except Problem as problem:
+        whole = FieldError("", f"This is not valid JSON. {problem.detail}")
+        found = [FieldError(place + one.pointer, one.detail) for one in problem.errors or (whole,)]
+        raise Problem(INVALID_REQUEST, f"{found[0].pointer}: {found[0].detail}", errors=found) from None
 
 
 def _integer(digits: str) -> int | _Unusable:
@@ -70,10 +91,15 @@ def _check(root: object) -> None:
 
 
 def _check_text(path: tuple[str | int, ...], text: str) -> None:
+    if (fault := fault_of(text)) is not None:
+        raise invalid(pointer_to(path), fault)
+
+
+def fault_of(text: str) -> str | None:
+    """Why no text like this is taken; None where it is."""
     if not is_whole(text):
-        raise invalid(pointer_to(path), "Half a surrogate pair is no character; send whole ones.")
-    if "\0" in text:
-        raise invalid(pointer_to(path), "The character NUL is not allowed.")
+        return "Half a surrogate pair is no character; send whole ones."
+    return "The character NUL is not allowed." if "\0" in text else None
 
 
 def is_whole(text: str) -> bool:
@@ -86,4 +112,4 @@ def is_whole(text: str) -> bool:
 
 
 def _too_deep() -> Problem:
-    return Problem(MALFORMED_JSON, f"The body is nested too deeply; {_MAX_DEPTH} levels are read.")
+    return Problem(MALFORMED_JSON, f"This is nested too deeply; {_MAX_DEPTH} levels are read.")

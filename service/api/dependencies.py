@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, TypeAlias, TypeVar
@@ -12,15 +12,18 @@ from fastapi import Depends, Path, Query, Request
 from starlette.types import Receive
 
 from embeddings.collection import Collection
+from embeddings.errors import LoccitError, SequenceNotReached, UnknownVersion
 from service.access import Caller
 from service.api.gates import Gates
 from service.api.leaving import unless_gone
 from service.api.own import OwnJobs, OwnLibrary
+from service.api.problems import naming
 from service.api.schemas.fields import CollectionId, DocumentId, Seq
 from service.bootstrap import Engine
 from service.metrics import Metrics
 
 Result = TypeVar("Result")
+_PARAMETERS: Mapping[type[LoccitError], str] = {SequenceNotReached: "?min_seq", UnknownVersion: "?version"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,9 @@ class Desk:
         self, name: str, call: Callable[[Collection], Result], *, min_seq: int | None = None
     ) -> tuple[Result, int]:
         """What the call finds in the collection, and the sequence number that it saw at least."""
-        await self.reach(name, min_seq)
-        return await self.gates.lookups.run(partial(_look, self.library, name, call))
+        with naming(_PARAMETERS):
+            await self.reach(name, min_seq)
+            return await self.gates.lookups.run(partial(_look, self.library, name, call))
 
     async def question(self, call: Callable[[], Result]) -> Result:
         """Raises Busy, and ClientDisconnect where nobody waits for the result any more before its turn."""

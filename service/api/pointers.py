@@ -1,4 +1,7 @@
-"""Where in a request something is wrong: RFC 6901 into the body, `?name` for the query, `{name}` for the path."""
+"""Where in a request something is wrong: RFC 6901 into the body, `?name` of the query, `{name}` of the path, a header.
+
+What is JSON within a parameter or a header has its own place behind that name: `?filter/year`.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def _pointer(error: Mapping[str, Any]) -> str:
         case "path":
             return f"{{{path[0]}}}"
         case _:
-            return str(path[0]) if path else ""
+            return (str(path[0]) if path else "") + below
 
 
 def _sentence(message: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi.exceptions import RequestValidationError
@@ -132,6 +133,17 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException) and error.status_code in _STATUS_KINDS:
         return Problem(*_STATUS_KINDS[error.status_code], headers=error.headers)
     return Problem(INTERNAL_ERROR, _INTERNAL_DETAIL)
+
+
+@contextmanager
+def naming(fields: Mapping[type[errors.LoccitError], str]) -> Iterator[None]:
+    """Says by which field of the request the engine came to an error: it knows what is not there, not who asked how."""
+    try:
+        yield
+    except tuple(fields) as error:
+        problem = problem_of(error)
+        named = FieldError(fields[type(error)], problem.detail)
+        raise Problem(problem.kind, problem.detail, errors=[named], headers=problem.headers) from None
 
 
 def _of_engine(error: errors.LoccitError) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 import anyio
 from fastapi import APIRouter, params
@@ -16,7 +17,7 @@ from starlette.types import Scope as AsgiScope
 
 from embeddings.errors import TooLarge, UnsupportedMediaType
 from service.access import Access, Caller
-from service.api.bodies import parse_json
+from service.api.bodies import fault_of, is_whole, parse_json, reading
 from service.api.pointers import FieldError
 from service.api.problems import (
     FORBIDDEN,
@@ -35,6 +36,7 @@ from service.settings import Settings
 
 _PATIENCE_SECONDS = 60.0
 _SLOWEST_BYTES_PER_SECOND = 50_000
+_NO_SUCH_PARAMETER = "There is no such parameter here; mind the spelling."
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -47,6 +49,7 @@ class CountedRequest(Request):
         self._parsed: object = None
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
+        self._refuse_encoded()
         declared = self.headers.get("content-length", "0")
         received = int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else 0
         self._refuse_above(received)
@@ -62,11 +65,16 @@ class CountedRequest(Request):
         if body:
             if media_type_of(self) != "application/json":
                 raise unsupported("Send application/json.")
-            self._parsed = parse_json(body)
+            self._parsed = await reading(len(body), lambda: parse_json(body))
         return self._parsed
 
     async def json(self) -> object:
         return self._parsed
+
+    def _refuse_encoded(self) -> None:
+        encoding = self.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity"):
+            raise unsupported("Compressed bodies are not read; send it uncompressed.", field="Content-Encoding")
 
     def _refuse_above(self, received: int) -> None:
         if received > self._limit:
@@ -99,7 +107,7 @@ class ContractRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             self._admit(request)
-            _refuse_unknown(request, names)
+            _refuse_unusable(request, names)
             counted = CountedRequest(request.scope, request.receive, limit=self.limit(request.app.state.settings))
             if self.body_field is not None:
                 self._charge(request, self.cost(await counted.read_json()) - 1)
@@ -134,10 +142,12 @@ class ContractRoute(APIRoute):
         if self.rated is None or caller.key_id is None or calls < 1 or request.method not in ("POST", "PUT"):
             return
         rates = caller.grant.rates
-        limits: list[tuple[Hashable, int | None]] = [((caller.key_id, self.rated), getattr(rates, self.rated))]
+        limits: list[tuple[Hashable, int | None]] = []
         if self.rated == "asks":
+            # Before the key's own: what is refused to one visitor must not be taken from the others.
             address = network_of(request.client.host if request.client else "")
             limits.append(((caller.key_id, self.rated, address), rates.visitor_asks))
+        limits.append(((caller.key_id, self.rated), getattr(rates, self.rated)))
         for who, per_minute in limits:
             waiting = request.app.state.limiter.take(who, per_minute, calls) if per_minute is not None else 0
             if waiting:
@@ -213,8 +223,8 @@ def media_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def unsupported(detail: str) -> Problem:
-    return Problem(KINDS[UnsupportedMediaType], detail)
+def unsupported(detail: str, *, field: str = "Content-Type") -> Problem:
+    return Problem(KINDS[UnsupportedMediaType], detail, errors=[FieldError(field, detail)])
 
 
 class _InTime:
@@ -238,8 +248,17 @@ class _InTime:
         return message
 
 
-def _refuse_unknown(request: Request, names: set[str]) -> None:
-    unknown = [name for name in request.query_params if name not in names]
-    if unknown and request.url.path.startswith("/v1/"):
-        found = [FieldError(f"?{name}", "There is no such parameter here; mind the spelling.") for name in unknown]
-        raise Problem(INVALID_REQUEST, f"?{unknown[0]}: {found[0].detail}", errors=found)
+def _refuse_unusable(request: Request, names: set[str]) -> None:
+    """Parameters that the call does not have, or whose value is no text."""
+    if not request.url.path.startswith("/v1/"):
+        return
+    # Read once more, since the framework takes what is not UTF-8 for a question mark in a diamond.
+    sent = parse_qsl(request.url.query, keep_blank_values=True, errors="surrogateescape")
+    faults = [(name, _fault_of_parameter(value) if name in names else _NO_SUCH_PARAMETER) for name, value in sent]
+    found = [FieldError(f"?{name}", fault) for name, fault in faults if fault is not None]
+    if found:
+        raise Problem(INVALID_REQUEST, f"{found[0].pointer}: {found[0].detail}", errors=found)
+
+
+def _fault_of_parameter(value: str) -> str | None:
+    return fault_of(value) if is_whole(value) else "This is not UTF-8."

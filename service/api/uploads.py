@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import TypeAdapter, ValidationError
 
 from embeddings.domain import Metadata, Source
-from service.api.bodies import parse_json
+from service.api.bodies import parse_json, parse_json_at, reading
 from service.api.problems import invalid
 from service.api.routing import media_type_of, unsupported
 from service.api.schemas.fields import MetadataField
@@ -23,10 +23,12 @@ from service.api.schemas.requests import DocumentBody, DocumentsBody, FileBody, 
 from service.jobs import Upload
 from service.naming import MEDIA_TYPES, READABLE_TYPES, document_id_of, short_hash
 
+METADATA_HEADER = "X-Loccit-Metadata"
 _UNKNOWN = frozenset({"", "application/octet-stream"})
 """Types that tell nothing: the engine looks at the content."""
 _READABLE = READABLE_TYPES | _UNKNOWN
 _KINDS = "plain text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, CSV, TSV, reStructuredText, EPUB, lines of JSON or e-mail"
+_SHOWN_OF_A_NAME = 100
 Checked = TypeVar("Checked")
 _METADATA = TypeAdapter[Metadata](MetadataField)
 _DOCUMENT = TypeAdapter(DocumentBody)
@@ -34,7 +36,7 @@ _DOCUMENTS = TypeAdapter(DocumentsBody)
 _FILES = TypeAdapter(list[FileBody])
 
 
-def source_of_json(body: DocumentBody) -> Source:
+def _source_of_json(body: DocumentBody) -> Source:
     return Source(
         content=body.text.encode(),
         media_type=body.media_type,
@@ -50,7 +52,9 @@ async def source_of_request(request: Request, *, title: str | None, uri: str | N
     media_type = media_type_of(request)
     body = await request.body()
     if media_type == "application/json":
-        return source_of_json(_checked(_DOCUMENT, parse_json(body), "body"))
+        beside = {"?title": title, "?uri": uri, METADATA_HEADER: request.headers.get(METADATA_HEADER)}
+        refuse_beside(beside, "Beside JSON this is not looked at; send `title`, `uri` and `metadata` in the JSON.")
+        return await reading(len(body), lambda: _source_of_json(_checked(_DOCUMENT, parse_json(body), "body")))
     if media_type not in _READABLE:
         raise unsupported(f"Send JSON, or a document of one of these kinds with its own type: {_KINDS}.")
     metadata = _metadata_header(request)
@@ -59,14 +63,29 @@ async def source_of_request(request: Request, *, title: str | None, uri: str | N
     )
 
 
-def uploads_of_json(value: object) -> list[Upload]:
-    """Raises RequestValidationError."""
-    return [_upload_of_json(one) for one in _checked(_DOCUMENTS, value, "body").documents]
+def refuse_beside(sent: Mapping[str, str | None], mend: str) -> None:
+    """What describes a document where the body does so already. Raises Problem."""
+    for pointer, value in sent.items():
+        if value is not None:
+            raise invalid(pointer, mend)
+
+
+async def uploads_of_json(body: bytes) -> list[Upload]:
+    """Raises RequestValidationError, Problem."""
+    return await reading(len(body), lambda: [_upload_of_json(one) for one in _new_documents(body)])
+
+
+def _new_documents(body: bytes) -> list[NewDocumentBody]:
+    return _checked(_DOCUMENTS, parse_json(body), "body").documents
 
 
 def _upload_of_json(body: NewDocumentBody) -> Upload:
-    source = source_of_json(body)
-    return Upload(document_id=body.document_id or f"text-{short_hash(source.content)}", source=source)
+    source = _source_of_json(body)
+    return Upload(document_id=body.document_id or _id_of_content(source.content), source=source)
+
+
+def _id_of_content(content: bytes) -> str:
+    return f"text-{short_hash(content)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,27 +95,37 @@ class FormFile:
     content: bytes
 
 
-def uploads_of_files(files: Sequence[FormFile], described: str | None) -> list[Upload]:
+async def uploads_of_files(files: Sequence[FormFile], described: str | None) -> list[Upload]:
     """The files of a form, and its `documents`: a list in JSON that tells more of each, in their order.
 
     Raises RequestValidationError, Problem.
     """
-    if described is None:
-        return [_upload_of_file(file, FileBody()) for file in files]
-    told = _checked(_FILES, parse_json(described.encode("utf-8", "surrogatepass")), "body", "documents")
+    size = sum(len(file.content) for file in files) + len(described or "")
+    return await reading(size, lambda: _uploads(files, described))
+
+
+def _uploads(files: Sequence[FormFile], described: str | None) -> list[Upload]:
+    told = [FileBody()] * len(files) if described is None else _descriptions(described)
     if len(told) != len(files):
         raise invalid("/documents", f"It describes {len(told)} documents, and there are {len(files)} files.")
-    return [_upload_of_file(file, body) for file, body in zip(files, told, strict=True)]
+    return [_upload_of_file(place, file, body) for place, (file, body) in enumerate(zip(files, told, strict=True))]
 
 
-def _upload_of_file(file: FormFile, told: FileBody) -> Upload:
+def _descriptions(sent: str) -> list[FileBody]:
+    return _checked(_FILES, parse_json_at("/documents", sent.encode("utf-8", "surrogatepass")), "body", "documents")
+
+
+def _upload_of_file(place: int, file: FormFile, told: FileBody) -> Upload:
     """Its name makes the id where none is told and, where the part tells no usable type, the type."""
     by_name = MEDIA_TYPES.get(PurePosixPath(file.name).suffix.lower(), file.media_type)
     known = file.media_type if file.media_type in READABLE_TYPES else by_name
     if known not in _READABLE:
-        raise unsupported(f"Each file must be {_KINDS}, by its type or the ending of its name.")
+        named = f"/file/{place}"
+        detail = f"Each file must be {_KINDS}, by its type or the ending of its name."
+        raise unsupported(f"{named} ({file.name[:_SHOWN_OF_A_NAME]}): {detail}", field=named)
+    by_file = document_id_of(file.name) if file.name else _id_of_content(file.content)
     source = Source(content=file.content, media_type=known, title=told.title, uri=told.uri, metadata=told.metadata)
-    return Upload(document_id=told.document_id or document_id_of(file.name), source=source)
+    return Upload(document_id=told.document_id or by_file, source=source)
 
 
 def digest_of(uploads: Iterable[Upload]) -> str:
@@ -111,7 +140,7 @@ def digest_of(uploads: Iterable[Upload]) -> str:
 
 
 def _metadata_header(request: Request) -> Metadata:
-    sent = request.headers.get("x-loccit-metadata")
+    sent = request.headers.get(METADATA_HEADER)
     if sent is None:
         return {}
     raw = sent.encode("latin-1")
@@ -119,7 +148,7 @@ def _metadata_header(request: Request) -> Metadata:
         raw.decode("utf-8")
     except UnicodeDecodeError:
         raw = sent.encode("utf-8")
-    return _checked(_METADATA, parse_json(raw), "body", "metadata")
+    return _checked(_METADATA, parse_json_at(METADATA_HEADER, raw), "header", METADATA_HEADER)
 
 
 def _checked(adapter: TypeAdapter[Checked], value: object, *place: str) -> Checked:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.calling import call
+from service.calling import call, calling, listed
 from service.commands.options import AsJson, Data, settings_of
 from service.commands.printing import plain, show
 
@@ -64,7 +64,8 @@ def add(
 @keys.command("list")
 def list_all(url: Url = None, data: Data = None, as_json: AsJson = False) -> None:
     """All keys, oldest first, without what opens."""
-    items = call(settings_of(url=url, data=data), "GET", "/v1/keys")["items"]
+    with calling(settings_of(url=url, data=data)) as one:
+        items = list(listed(one, "/v1/keys"))
     show(items, [_line(item) for item in items], as_json=as_json)
 
 

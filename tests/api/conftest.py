@@ -35,6 +35,11 @@ class Api:
     def __call__(self, method: str, path: str, **sent: Any) -> httpx.Response:
         return self._portal.call(partial(self._client.request, method, path, **sent))
 
+    def at(self, app: FastAPI, address: str) -> Api:
+        """The same application, called from another address."""
+        transport = httpx.ASGITransport(app=app, client=(address, 50_000))
+        return Api(self._portal, httpx.AsyncClient(transport=transport, base_url=self._client.base_url))
+
     def json(self, method: str, path: str, *, status: int = 200, **sent: Any) -> Any:
         response = self(method, path, **sent)
         assert response.status_code == status, response.text

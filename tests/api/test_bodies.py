@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import threading
+
+import anyio
 import pytest
 
-from service.api.bodies import parse_json
+from service.api.bodies import parse_json, reading
 from service.api.problems import INVALID_REQUEST, MALFORMED_JSON, Problem
 
 
@@ -38,6 +41,14 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_place(body: bytes, pointe
     problem = refused(body)
     assert problem.kind is INVALID_REQUEST
     assert [one.pointer for one in problem.errors] == [pointer]
+
+
+def test_a_large_body_is_read_beside_the_loop() -> None:
+    async def threads() -> list[bool]:
+        here = threading.get_ident()
+        return [await reading(size, threading.get_ident) == here for size in (1_000_000, 1_000_001)]
+
+    assert anyio.run(threads) == [True, False]
 
 
 def test_what_can_be_used_comes_out_as_it_went_in() -> None:

@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
+from typer.testing import CliRunner
 
+from service import cli
+from service.calling import Call, Refused, _content
 from service.naming import document_id_of, media_type_of_file
 from service.serving import running
+from service.settings import Settings
 from tests.api.conftest import TEXT
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +54,10 @@ def test_a_file_is_put_found_and_asked_in_this_process(loccit: Loccit, tmp_path:
     assert put.returncode == 0, put.stderr
     assert json.loads(put.stdout)[0]["document_id"] == "harwick.txt"
     assert loccit("documents").stdout.startswith("harwick.txt  version 1")
+    (tmp_path / "film").write_bytes(b"\x7fELF\0")
+    refused = loccit("put", "film")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert refused.stderr.startswith("loccit: film: ")
     found = loccit("search", "Who built Harwick Lighthouse?")
     assert "Edda Thornquist" in found.stdout
     assert "harwick.txt, version 1, 0–" in found.stdout
@@ -80,6 +91,32 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
             serving.terminate()
             assert serving.wait(30) == 0
     assert running(tmp_path / "data") is None
+
+
+def test_a_second_signal_ends_at_once(environment: dict[str, str], tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"], cwd=tmp_path,
+        env=environment | {"LOCCIT_GRACEFUL_STOP_SECONDS": "600"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    ) as serving:  # fmt: skip
+        try:
+            assert serving.stdout is not None
+            address = serving.stdout.readline().split()[3].removeprefix("http://").split(":")
+            with socket.create_connection((address[0], int(address[1]))) as held:
+                head = b"POST /v1/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                held.sendall(head + b"Content-Length: 9\r\n\r\n{")
+                time.sleep(0.5)
+                serving.terminate()
+                deadline = time.monotonic() + 20
+                while (tmp_path / "data" / "service.json").exists() and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                assert serving.poll() is None, "the first signal waits for what is going on"
+                serving.terminate()
+                assert serving.wait(10) == 128 + signal.SIGTERM
+                assert serving.stderr is not None
+                assert "stops at once" in serving.stderr.read()
+        finally:
+            serving.kill()
 
 
 def test_a_backup_is_taken_while_the_service_runs_and_restored(
@@ -239,6 +276,34 @@ def test_what_goes_wrong_is_told_in_one_line(loccit: Loccit) -> None:
         assert ended.returncode == code, ended.stderr
         assert ended.stderr.startswith("loccit: ")
         assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("status", [502, 200])
+def test_a_page_of_a_proxy_is_told_in_a_sentence(status: int) -> None:
+    with pytest.raises(Refused) as caught:
+        _content(httpx.Response(status, html="<h1>Bad gateway</h1>"))
+    assert caught.value.status == status
+
+
+def test_several_files_are_put_and_several_pages_listed_by_one_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Settings] = []
+    pages = iter([{"items": [{"n": 1}], "next_cursor": "next"}, {"items": [{"n": 2}], "next_cursor": None}])
+
+    @contextmanager
+    def counted(settings: Settings) -> Iterator[Call]:
+        started.append(settings)
+        yield lambda method, path, **sent: next(pages) if method == "GET" else {"n": path[-1]}
+
+    monkeypatch.setattr(cli, "calling", counted)
+    monkeypatch.setattr(cli, "_receipt_line", str)
+    monkeypatch.setattr(cli, "_document_line", str)
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("Words.")
+    assert CliRunner().invoke(cli.app, ["put", str(tmp_path / "a"), str(tmp_path / "b")]).output.count("n") == 2
+    assert CliRunner().invoke(cli.app, ["documents"]).output.count("n") == 2
+    assert len(started) == 2
 
 
 def test_the_doctor_finds_a_fresh_store_well(loccit: Loccit) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
+from service.api import uploads
+from service.api.routes import collections
 from tests.api.conftest import TEXT, Api
 from tests.api.test_refusals import pointers, problem
 
@@ -17,7 +20,8 @@ def test_a_document_goes_in_and_comes_back(api: Api, collection: str) -> None:
     assert api.json("PUT", path, json={"text": TEXT, "title": "T"})["unchanged"] is True
     record = api.json("GET", path)
     assert (record["title"], record["version"], record["media_type"]) == ("T", 1, "text/plain")
-    assert api("GET", f"{path}/original").content == TEXT.encode()
+    original = api("GET", f"{path}/original")
+    assert (original.content, original.headers["content-type"]) == (TEXT.encode(), "text/plain; charset=utf-8")
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,8 @@ def test_raw_bodies_are_read_by_their_type(
     api.json("PUT", path, status=201, content=body, headers=headers, params={"title": "T", "uri": "u"})
     assert expected in api("GET", f"{path}/text").text
     assert api.json("GET", path)["title"] == "T"
+    if "latin-1" in media_type:
+        assert api("GET", f"{path}/original").headers["content-type"] == "text/plain"
 
 
 @pytest.mark.parametrize(
@@ -56,11 +62,15 @@ def test_the_metadata_header_is_read_in_any_usual_encoding(api: Api, collection:
         ({"a": {"b": 1}}, "/metadata/a"),
         ({"a/b": [1]}, "/metadata/a~1b"),
         ({"a": None}, "/metadata/a"),
+        ({"": 1}, "/metadata/"),
+        ({"and": 1}, "/metadata/and"),
+        ({"not": 1}, "/metadata/not"),
+        ({"@title": 1}, "/metadata/@title"),
         ({str(n): n for n in range(65)}, "/metadata"),
         ([], "/metadata"),
         ({"a": "x" * 70_000}, "/metadata"),
     ],
-    ids=["nested", "numbers", "null", "65 keys", "list", "large"],
+    ids=["nested", "numbers", "null", "no name", "and", "not", "own field", "65 keys", "list", "large"],
 )
 def test_metadata_outside_the_rules_are_refused_by_name(
     api: Api, collection: str, metadata: object, pointer: str
@@ -68,7 +78,64 @@ def test_metadata_outside_the_rules_are_refused_by_name(
     path = f"/v1/collections/{collection}/documents/a"
     assert pointers(api("PUT", path, json={"text": "Words.", "metadata": metadata})) == [pointer]
     header = {"X-Loccit-Metadata": json.dumps(metadata), "Content-Type": "text/plain"}
-    assert pointers(api("PUT", path, content=b"Words.", headers=header)) == [pointer]
+    in_header = pointer.replace("/metadata", "X-Loccit-Metadata")
+    assert pointers(api("PUT", path, content=b"Words.", headers=header)) == [in_header]
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer"), [("nope", "X-Loccit-Metadata"), ('{"a": {"b": NaN}}', "X-Loccit-Metadata/a/b")]
+)
+def test_a_metadata_header_that_is_no_json_is_named(api: Api, collection: str, sent: str, pointer: str) -> None:
+    headers = {"X-Loccit-Metadata": sent, "Content-Type": "text/plain"}
+    response = api("PUT", f"/v1/collections/{collection}/documents/a", content=b"Words.", headers=headers)
+    assert pointers(response) == [pointer]
+    assert "The body" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer"),
+    [
+        ({"params": {"title": "T"}}, "?title"),
+        ({"params": {"uri": "u"}}, "?uri"),
+        ({"headers": {"X-Loccit-Metadata": "{}"}}, "X-Loccit-Metadata"),
+    ],
+    ids=["title", "uri", "metadata"],
+)
+def test_what_would_be_dropped_beside_a_body_of_json_is_refused(
+    api: Api, collection: str, sent: dict[str, Any], pointer: str
+) -> None:
+    path = f"/v1/collections/{collection}/documents"
+    assert pointers(api("PUT", f"{path}/a", json={"text": "Words."}, **sent)) == [pointer]
+    if "headers" in sent:
+        for body in ({"json": {"documents": [{"text": "Words."}]}}, {"files": {"file": ("a.txt", b"Words.")}}):
+            assert pointers(api("POST", path, **body, **sent)) == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"), [("title=x%00a", "?title"), ("uri=%FF", "?uri"), ("title=%ED%A0%80", "?title")]
+)
+def test_a_parameter_is_whole_text_as_a_body_is(api: Api, collection: str, query: str, pointer: str) -> None:
+    path = f"/v1/collections/{collection}/documents/a?{query}"
+    assert pointers(api("PUT", path, content=b"Words.", headers={"Content-Type": "text/plain"})) == [pointer]
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_large_json_is_parsed_beside_the_loop(
+    api: Api, collection: str, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def parse(_: bytes) -> object:
+        seen.append(threading.current_thread().name)
+        return {}
+
+    monkeypatch.setattr(uploads, "parse_json", parse)
+    path = f"/v1/collections/{collection}/documents" + ("/a" if method == "PUT" else "")
+    for size in (1_000_000, 1_000_001):
+        problem(api(method, path, content=b" " * size, headers={"Content-Type": "application/json"}), 422)
+    on_the_loop, beside = seen
+    assert "AnyIO worker" in beside
+    assert "AnyIO worker" not in on_the_loop
 
 
 def test_a_list_is_paged_narrowed_and_filtered(api: Api, collection: str) -> None:
@@ -116,7 +183,15 @@ def test_text_is_sliced_in_code_points_and_in_units_of_javascript(api: Api, coll
         response = api("GET", f"{path}/text", params=params)
         assert response.text == expected
         assert response.headers["content-type"] == "text/plain; charset=utf-8"
-    problem(api("GET", f"{path}/text", params={"start": 1, "unit": "utf16"}), 422)
+    assert pointers(api("GET", f"{path}/text", params={"start": 1, "unit": "utf16"})) == ["?start"]
+    assert pointers(api("GET", f"{path}/text", params={"end": 1, "unit": "utf16"})) == ["?end"]
+
+
+def test_a_version_that_is_not_there_is_named_by_its_parameter(api: Api, lighthouse: str) -> None:
+    path = f"/v1/collections/{lighthouse}/documents/harwick.txt"
+    for part in ("text", "original"):
+        missing = problem(api("GET", f"{path}/{part}", params={"version": 99}), 404)
+        assert missing["errors"][0]["pointer"] == "?version"
 
 
 def test_a_text_that_is_known_already_answers_304(api: Api, lighthouse: str) -> None:
@@ -128,7 +203,16 @@ def test_a_text_that_is_known_already_answers_304(api: Api, lighthouse: str) -> 
 
 
 def test_a_read_that_waits_in_vain_answers_409(api: Api, lighthouse: str) -> None:
-    problem(api("GET", f"/v1/collections/{lighthouse}", params={"min_seq": 10_000}), 409)
+    late = problem(api("GET", f"/v1/collections/{lighthouse}", params={"min_seq": 10_000}), 409)
+    assert late["errors"][0]["pointer"] == "?min_seq"
+
+
+def test_the_list_of_collections_waits_too(api: Api, lighthouse: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seq = api.json("GET", f"/v1/collections/{lighthouse}")["seq"]
+    assert int(api("GET", "/v1/collections", params={"min_seq": seq}).headers["x-loccit-seq"]) >= seq
+    monkeypatch.setattr(collections, "_WAIT_SECONDS", 0.1)
+    late = problem(api("GET", "/v1/collections", params={"min_seq": 2**40}), 409)
+    assert late["errors"][0]["pointer"] == "?min_seq"
 
 
 def test_a_collection_is_made_renamed_listed_and_deleted(api: Api, collection: str) -> None:

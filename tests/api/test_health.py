@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ def test_the_service_tells_that_it_lives_and_how_its_parts_are(api: Api) -> None
     state = api.json("GET", "/health/ready")
     assert state["ready"] is True
     assert set(state["checks"]) == {"store", "index", "encoder", "reader", "disk"}
+    assert re.fullmatch(r"1 collection|(?!1 )\d+ collections", state["checks"]["store"]["detail"])
 
 
 class UnwellLibrary:

@@ -296,10 +296,23 @@ def test_each_visitor_of_a_site_has_a_rate(keyed: Api, lighthouse: str, make_key
     assert [keyed("POST", "/v1/ask", json=body, headers=one).status_code for one in spoofed] == [200, 200, 429]
 
 
+def test_what_one_visitor_is_refused_is_not_taken_from_the_others(
+    app: FastAPI, keyed: Api, lighthouse: str, make_key: MakeKey
+) -> None:
+    headers = {**make_key("ask", origins=[SITE], asks_per_minute=5, visitor_asks_per_minute=2), "Origin": SITE}
+    body = {"question": "tower", "collection": lighthouse}
+    for address, calls_made in (("192.0.2.1", 9), ("192.0.2.2", 2)):
+        visitor = keyed.at(app, address)
+        statuses = [visitor("POST", "/v1/search", json=body, headers=headers).status_code for _ in range(calls_made)]
+        assert statuses == [200, 200] + [429] * (calls_made - 2)
+
+
 def test_an_expired_or_revoked_key_opens_nothing(keyed: Api, make_key: MakeKey, engine: Engine) -> None:
     make_key("admin")
-    yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
-    assert keyed("GET", "/v1/collections", headers=make_key("ask", expires_at=yesterday)).status_code == 401
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    expired, presented = engine.keys.add("a test", Grant(scopes=frozenset({Scope.ASK})), expires_at=yesterday)
+    assert keyed("GET", "/v1/collections", headers={"Authorization": f"Bearer {presented}"}).status_code == 401
+    engine.keys.revoke(expired.key_id)
     headers = make_key("ask")
     assert keyed("GET", "/v1/collections", headers=headers).status_code == 200
     engine.keys.revoke(headers["Authorization"].split("_")[1])
@@ -320,6 +333,15 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(
     assert secret not in listed + metrics + logged
     assert secret.encode() not in stored
     assert app.state.access.local_key not in listed + metrics + logged + repr(app.state.access)
+
+
+def test_keys_are_listed_page_by_page(keyed: Api, make_key: MakeKey, engine: Engine) -> None:
+    headers, *_ = [make_key("admin", name=f"number {number}") for number in range(3)]
+    first = keyed.json("GET", "/v1/keys", params={"limit": 2}, headers=headers)
+    engine.keys.revoke(first["items"][1]["key_id"])
+    rest = keyed.json("GET", "/v1/keys", params={"limit": 2, "cursor": first["next_cursor"]}, headers=headers)
+    assert [one["name"] for one in first["items"] + rest["items"]] == ["number 0", "number 1", "number 2"]
+    assert rest["next_cursor"] is None
 
 
 def test_keys_survive_a_restart_and_are_known_before_it(engine: Engine, make_key: MakeKey) -> None:
@@ -350,6 +372,7 @@ def test_keys_survive_a_restart_and_are_known_before_it(engine: Engine, make_key
         ({"expires_at": "1900000000"}, "/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59.999999Z"}, "/expires_at"),
         ({"expires_at": "9999-12-31T23:59:59-23:00"}, "/expires_at"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "/expires_at"),
         ({"expires_at": "0001-01-01T00:00:00+23:00"}, "/expires_at"),
         ({"secret": "mine"}, "/secret"),
     ],

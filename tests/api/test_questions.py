@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.api.conftest import TEXT, Api
+from tests.api.test_refusals import problem
 
 QUESTION = "In what year was Harwick Lighthouse built?"
 
@@ -53,6 +54,12 @@ def test_what_was_said_before_completes_the_question(api: Api, lighthouse: str) 
     assert "Harwick" in answer["question_used"]
 
 
+def test_what_was_not_answered_can_stand_in_the_history(api: Api, lighthouse: str) -> None:
+    history = [{"question": "How heavy is Harwick Lighthouse?", "answer": None}]
+    body = {"question": "Who built it?", "collection": lighthouse, "history": history}
+    assert api.json("POST", "/v1/ask", json=body)["question_used"] == "Who built it? (Harwick Lighthouse)"
+
+
 def test_a_batch_answers_in_order_as_each_alone_with_problems_in_place(api: Api, lighthouse: str) -> None:
     good = {"question": QUESTION, "collection": lighthouse, "min_confidence": 0}
     requests = [good, {**good, "collection": "no-such-one"}, {**good, "top_k": 1}, {**good, "mode": "generative"}]
@@ -61,6 +68,8 @@ def test_a_batch_answers_in_order_as_each_alone_with_problems_in_place(api: Api,
     assert settled(third) == settled(api.json("POST", "/v1/ask", json=requests[2]))
     assert (missing["status"], unbuilt["status"]) == (404, 501)
     assert missing["type"].endswith("/docs/problems/unknown-collection")
+    assert missing["errors"][0]["pointer"] == "/collection"
+    assert "errors" not in unbuilt
     assert first["id"] != third["id"]
 
 
@@ -75,4 +84,11 @@ def test_a_question_waits_for_the_sequence_number_that_a_write_gave(api: Api, li
     seq = api.json("PUT", path, status=201, json={"text": "A twite feeds."})["seq"]
     body = {"question": "Who feeds?", "collection": lighthouse, "min_seq": seq}
     assert api.json("POST", "/v1/search", json=body)["seq"] >= seq
-    assert api("POST", "/v1/ask", json={**body, "min_seq": seq + 1000}).status_code == 409
+    ahead = problem(api("POST", "/v1/ask", json={**body, "min_seq": seq + 1000}), 409)
+    assert ahead["errors"][0]["pointer"] == "/min_seq"
+
+
+def test_a_collection_that_is_not_there_is_named_by_its_field(api: Api) -> None:
+    for path in ("/v1/ask", "/v1/search"):
+        missing = problem(api("POST", path, json={"question": QUESTION, "collection": "no-such-one"}), 404)
+        assert missing["errors"][0]["pointer"] == "/collection"

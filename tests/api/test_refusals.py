@@ -122,6 +122,17 @@ def test_other_media_types_answer_415(api: Api, collection: str) -> None:
     problem(api("POST", path, content=b"..", headers={"Content-Type": "text/plain"}), 415)
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_compressed_body_is_refused_by_its_header(api: Api, collection: str, method: str) -> None:
+    path = f"/v1/collections/{collection}/documents" + ("/a" if method == "PUT" else "")
+    for place in (path, f"/v1/collections/{collection}" if method == "PUT" else "/v1/ask"):
+        refused = problem(api(method, place, content=b"\x1f\x8b", headers={**JSON, "Content-Encoding": "gzip"}), 415)
+        assert refused["errors"][0]["pointer"] == "Content-Encoding"
+        assert "send it uncompressed" in refused["detail"]
+    body = {"question": "Why?", "collection": collection}
+    assert api("POST", "/v1/search", json=body, headers={"Content-Encoding": "identity"}).status_code == 200
+
+
 def test_a_body_over_its_limit_answers_413_whether_or_not_it_says_its_length(api: Api) -> None:
     async def pieces() -> Any:
         for _ in range(100):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service import ingesting
 from service.calling import Call, Refused, _content
 from service.digests import Digests
 from service.folders import Choice, Patterns, find
@@ -86,6 +87,25 @@ def test_a_file_that_says_the_same_under_another_head_is_sent_once(step: Step, d
     dated.write_text("---\nauthor: Hester\n---\nThe lamp was lit.")
     assert counts(step(docs)[1]) == (0, 1, 0)
     assert step(docs)[0].is_done
+
+
+def test_a_run_waits_where_the_service_is_busy(
+    call: Call, collection: str, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: set[tuple[str, str]] = set()
+
+    def busy_at_first(method: str, path: str, **sent: Any) -> Any:
+        if (method, path) not in told:
+            told.add((method, path))
+            raise Refused("Too much at once.", status=503)
+        return call(method, path, **sent)
+
+    monkeypatch.setattr(ingesting, "_RETRY_SECONDS", 0)
+    stored = stored_documents(busy_at_first, collection)
+    plan = planned(find([str(docs)], Choice()), stored, Digests(), sync=False, noticed=lambda _: None)
+    outcome = Ingesting(busy_at_first, collection, Digests(), most_bytes=100_000, told=lambda *_: None).run(plan)
+    assert counts(outcome) == (5, 0, 0)
+    assert {method for method, _ in told} == {"GET", "POST"}
 
 
 def test_what_came_from_elsewhere_is_never_touched(step: Step, call: Call, collection: str, docs: Path) -> None:

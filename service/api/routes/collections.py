@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from starlette.responses import Response
 
 from embeddings.collection import Collection
+from embeddings.domain import CollectionInfo
+from embeddings.errors import SequenceNotReached
 from service.api.dependencies import CollectionPath, Cursor, DeskDep, Limit, MinSeq
-from service.api.problems import NOT_BUILT_YET, Problem
+from service.api.own import OwnLibrary
+from service.api.problems import NOT_BUILT_YET, Problem, naming
 from service.api.replies import json_reply, name_of, page_of, problems
 from service.api.routing import CollectionRoute, router
 from service.api.schemas.requests import CollectionBody
@@ -16,17 +20,24 @@ from service.api.schemas.responses import CollectionModel, CollectionsModel
 
 routes = router(CollectionRoute, tag="Collections")
 
+_WAIT_SECONDS = 2.0
+_LOOK_EVERY_SECONDS = 0.05
 
-@routes.get("/v1/collections", response_model=CollectionsModel, responses=problems())
-async def list_collections(desk: DeskDep, limit: Limit = 100, cursor: Cursor = None) -> Response:
+
+@routes.get("/v1/collections", response_model=CollectionsModel, responses=problems(409))
+async def list_collections(
+    desk: DeskDep, limit: Limit = 100, cursor: Cursor = None, min_seq: MinSeq = None
+) -> Response:
     """All collections by name."""
     after = name_of(cursor) or ""
-    found = await desk.gates.lookups.run(desk.library.collections)
+    gate = desk.gates.lookups if min_seq is None else desk.gates.sequences
+    with naming({SequenceNotReached: "?min_seq"}):
+        found = await gate.run(partial(_collections, desk.library, min_seq or 0))
     page, next_cursor = page_of(
         [info for info in found if info.collection > after], limit=limit, name=lambda info: info.collection
     )
     items = [CollectionModel.from_domain(info) for info in page]
-    seq = max((info.seq for info in found), default=0)
+    seq = _highest(found)
     return json_reply(CollectionsModel(items=items, next_cursor=next_cursor), seq=seq)
 
 
@@ -58,3 +69,19 @@ async def delete_collection(collection: CollectionPath, desk: DeskDep) -> Respon
     """Deletes the collection with all its documents and their bytes."""
     await desk.write(partial(desk.library.delete, collection))
     return Response(status_code=204)
+
+
+def _collections(library: OwnLibrary, min_seq: int) -> list[CollectionInfo]:
+    """All of them, once one has reached the sequence number. Raises SequenceNotReached."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while _highest(found := library.collections()) < min_seq:
+        if time.monotonic() > deadline:
+            raise SequenceNotReached(
+                f"No collection has come to seq {min_seq} in {_WAIT_SECONDS:g} s. Try again later."
+            )
+        time.sleep(_LOOK_EVERY_SECONDS)
+    return found
+
+
+def _highest(found: list[CollectionInfo]) -> int:
+    return max((info.seq for info in found), default=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Header, Query, Request
@@ -11,9 +10,9 @@ from starlette.responses import Response
 
 from embeddings.errors import InvalidFilter
 from embeddings.filters import Filter, parse_filter
-from service.api.bodies import parse_json
+from service.api.bodies import parse_json_at
 from service.api.dependencies import CollectionPath, Cursor, Desk, DeskDep, DocumentPath, Limit, MinSeq
-from service.api.problems import Problem, invalid
+from service.api.problems import invalid
 from service.api.replies import json_reply, name_of, page_of, problems
 from service.api.routing import DocumentRoute, media_type_of, router, unsupported
 from service.api.schemas.fields import Title, Uri
@@ -26,8 +25,16 @@ from service.api.schemas.responses import (
     ListedDocumentModel,
     PutReceiptModel,
 )
-from service.api.uploads import FormFile, digest_of, source_of_request, uploads_of_files, uploads_of_json
-from service.jobs import Upload
+from service.api.uploads import (
+    METADATA_HEADER,
+    FormFile,
+    digest_of,
+    refuse_beside,
+    source_of_request,
+    uploads_of_files,
+    uploads_of_json,
+)
+from service.jobs import JobRecord, Upload
 from service.naming import READABLE_TYPES
 
 routes = router(DocumentRoute, tag="Documents")
@@ -95,7 +102,7 @@ async def put_document(
     wait: Annotated[bool | None, Query(description="The default is true up to 1 MB, false beyond.")] = None,
     title: Annotated[Title | None, Query(description="For bodies other than JSON.")] = None,
     uri: Annotated[Uri | None, Query(description="For bodies other than JSON.")] = None,
-    _: Annotated[str | None, Header(alias="X-Loccit-Metadata", description="JSON, for other bodies.")] = None,
+    _: Annotated[str | None, Header(alias=METADATA_HEADER, description="JSON, for other bodies.")] = None,
 ) -> Response:
     """Adds the document or replaces it. Once answered with 200 or 201 it is on disk and searchable."""
     source = await source_of_request(request, title=title, uri=uri)
@@ -117,14 +124,16 @@ async def add_documents(
     request: Request,
     collection: CollectionPath,
     desk: DeskDep,
-    idempotency_key: Annotated[str | None, Header(pattern=r"^[\x21-\x7e]{1,200}$")] = None,
+    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,200}$")] = None,
 ) -> Response:
     """Takes many documents as a job. Where an id is missing, one is made from the file's name or the text.
 
     A form's part `documents` may tell the id, title, uri and metadata of each file."""
+    mend = "Here this is not looked at; send `metadata` with each of the `documents`, in the JSON or in the form."
+    refuse_beside({METADATA_HEADER: request.headers.get(METADATA_HEADER)}, mend)
     match media_type_of(request):
         case "application/json":
-            uploads = uploads_of_json(parse_json(await request.body()))
+            uploads = await uploads_of_json(await request.body())
         case "multipart/form-data":
             uploads = await _files(request)
         case _:
@@ -188,7 +197,7 @@ async def _files(request: Request) -> list[Upload]:
         others = len(form.multi_items()) - len(files) - isinstance(described, str)
         if not files or others:
             raise invalid("/file", "Send files in parts named `file`, and nothing else but one text part `documents`.")
-        return uploads_of_files(
+        return await uploads_of_files(
             [
                 FormFile(name=one.filename or "", media_type=one.content_type or "", content=await one.read())
                 for one in files
@@ -200,13 +209,10 @@ async def _files(request: Request) -> list[Upload]:
 async def _accept(
     desk: Desk, collection: str, uploads: list[Upload], *, idempotency_key: str | None = None
 ) -> Response:
-    submit = partial(
-        desk.jobs.submit,
-        collection,
-        uploads,
-        idempotency_key=idempotency_key,
-        body_sha256=digest_of(uploads) if idempotency_key else None,
-    )
+    def submit() -> JobRecord:
+        digest = digest_of(uploads) if idempotency_key else None
+        return desk.jobs.submit(collection, uploads, idempotency_key=idempotency_key, body_sha256=digest)
+
     job = await desk.write(submit)
     headers = {"Location": f"/v1/jobs/{job.job_id}"}
     return json_reply(JobAcceptedModel(job_id=job.job_id), status=202, headers=headers)
@@ -216,8 +222,6 @@ def _filter(sent: str | None) -> Filter | None:
     if sent is None:
         return None
     try:
-        return parse_filter(parse_json(sent.encode("utf-8", "surrogatepass")))
-    except Problem as problem:
-        raise invalid("?filter", f"This is not valid JSON. {problem.detail}") from None
+        return parse_filter(parse_json_at("?filter", sent.encode("utf-8", "surrogatepass")))
     except InvalidFilter as error:
         raise InvalidFilter(str(error), field=f"?filter{(error.field or '').removeprefix('/filter')}") from None

@@ -9,6 +9,7 @@ import anyio
 from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
+from embeddings.errors import Busy
 from service.api.dependencies import Desk, DeskDep
 from service.api.replies import json_reply, problems
 from service.api.routing import JobRoute, router
@@ -56,15 +57,24 @@ async def _job(desk: Desk, job_id: str) -> JobModel:
     return JobModel.model_validate(await desk.gates.lookups.run(partial(desk.jobs.get, job_id)))
 
 
+async def _later(desk: Desk, job: JobModel) -> JobModel:
+    """The job as it is now; as it was, where too much else is looked at: whoever watches can wait."""
+    try:
+        return await _job(desk, job.job_id)
+    except Busy:
+        return job
+
+
 async def _events(desk: Desk, job: JobModel) -> AsyncIterator[str]:
-    shown: dict[str, JobItemModel] = {}
+    shown: dict[int, JobItemModel] = {}
+    """By their place: a job may take the same document twice."""
     progress: tuple[int, int] | None = None
     silent_seconds = 0.0
     while True:
-        changed = [item for item in job.items if shown.get(item.document_id) != item]
-        for item in changed:
-            shown[item.document_id] = item
-            yield _event("item", item)
+        for place, item in enumerate(job.items):
+            if shown.get(place) != item:
+                shown[place] = item
+                yield _event("item", item)
         if (job.done, job.total) != progress:
             progress = job.done, job.total
             yield _event("progress", job.model_copy(update={"items": []}))
@@ -77,7 +87,7 @@ async def _events(desk: Desk, job: JobModel) -> AsyncIterator[str]:
             yield ": still here\n\n"
         await anyio.sleep(_LOOK_EVERY_SECONDS)
         silent_seconds += _LOOK_EVERY_SECONDS
-        job = await _job(desk, job.job_id)
+        job = await _later(desk, job)
 
 
 def _event(name: str, model: BaseModel) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Scope
 
-from embeddings.errors import LoccitError
+from embeddings.errors import LoccitError, SequenceNotReached, UnknownCollection
 from service.api.dependencies import Desk, DeskDep
 from service.api.leaving import unless_gone
-from service.api.problems import NOT_BUILT_YET, Problem, problem_object, problem_of
+from service.api.problems import NOT_BUILT_YET, Problem, naming, problem_object, problem_of
 from service.api.replies import json_reply, problems
 from service.api.routing import BatchRoute, QuestionRoute, router
 from service.api.schemas.requests import AskBatchBody, AskBody, SearchBatchBody, SearchBody
@@ -27,6 +27,7 @@ several = router(BatchRoute, tag="Questions")
 
 _log = logging.getLogger("loccit.questions")
 _REFUSED = problems(400, 404, 409, 413, 415)
+_FIELDS: Mapping[type[LoccitError], str] = {UnknownCollection: "/collection", SequenceNotReached: "/min_seq"}
 Asked = TypeVar("Asked", SearchBody, AskBody)
 Answered = TypeVar("Answered", bound=BaseModel)
 
@@ -34,16 +35,18 @@ Answered = TypeVar("Answered", bound=BaseModel)
 @single.post("/v1/search", response_model=SearchModel, responses=_REFUSED)
 async def search(body: SearchBody, desk: DeskDep) -> Response:
     """The passages that fit a question best."""
-    await desk.reach(body.collection, body.min_seq)
-    return json_reply(await desk.question(partial(_search, desk, body)))
+    with naming(_FIELDS):
+        await desk.reach(body.collection, body.min_seq)
+        return json_reply(await desk.question(partial(_search, desk, body)))
 
 
 @single.post("/v1/ask", response_model=AnswerModel, responses={**_REFUSED, **problems(501)})
 async def ask(body: AskBody, desk: DeskDep) -> Response:
     """An answer with the quotes that it stands on, or the reason why there is none."""
     _refuse_unbuilt(body)
-    await desk.reach(body.collection, body.min_seq)
-    return json_reply(await desk.question(partial(_ask, desk, body)))
+    with naming(_FIELDS):
+        await desk.reach(body.collection, body.min_seq)
+        return json_reply(await desk.question(partial(_ask, desk, body)))
 
 
 @several.post("/v1/search/batch", response_model=SearchBatchModel, responses=_REFUSED)
@@ -97,8 +100,9 @@ async def _all(
 
     async def one(place: int, body: Asked) -> None:
         try:
-            await desk.reach(body.collection, body.min_seq)
-            found[place] = await desk.gates.questions.run_admitted(partial(call, body))
+            with naming(_FIELDS):
+                await desk.reach(body.collection, body.min_seq)
+                found[place] = await desk.gates.questions.run_admitted(partial(call, body))
         except Exception as error:
             if not isinstance(error, LoccitError | Problem):
                 _log.exception("failed in a batch")

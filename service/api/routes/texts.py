@@ -8,7 +8,7 @@ from fastapi import Header, Query
 from starlette.responses import Response
 
 from embeddings.collection import Collection
-from embeddings.domain import VersionText
+from embeddings.domain import Original, VersionText
 from embeddings.errors import InvalidRange
 from service.api.dependencies import CollectionPath, DeskDep, DocumentPath, MinSeq, Version
 from service.api.replies import json_reply, problems
@@ -81,11 +81,16 @@ async def get_original(
     min_seq: MinSeq = None,
 ) -> Response:
     """The bytes that were handed in, always as an attachment. Of a JSON body: its text in UTF-8."""
-    original, seq = await desk.look(collection, lambda one: one.original(document_id, version), min_seq=min_seq)
+
+    def look(one: Collection) -> tuple[bytes, str]:
+        original = one.original(document_id, version)
+        return original.content, _content_type(original)
+
+    (content, content_type), seq = await desk.look(collection, look, min_seq=min_seq)
     return Response(
-        original.content,
+        content,
         headers={
-            "Content-Type": original.media_type,
+            "Content-Type": content_type,
             # The alphabet of document ids needs no quoting.
             "Content-Disposition": f'attachment; filename="{document_id}"',
             "X-Loccit-Seq": str(seq),
@@ -105,10 +110,21 @@ async def get_passage(collection: CollectionPath, passage_id: str, desk: DeskDep
 def _slice(found: VersionText, start: int, end: int | None, *, unit: str) -> tuple[str, str]:
     """The part asked for and its entity tag."""
     if unit == "utf16":
-        start = code_points(found.text, start)
-        end = None if end is None else code_points(found.text, end)
+        start = code_points(found.text, start, field="?start")
+        end = None if end is None else code_points(found.text, end, field="?end")
     part = found.text[start:end]
     return part, f'"{found.sha256[:32]}-{start}-{len(part)}"'
+
+
+def _content_type(original: Original) -> str:
+    """With its encoding where that is plain to see; HTML and other types say it themselves."""
+    if original.media_type not in ("text/plain", "text/markdown") or b"\0" in original.content:
+        return original.media_type
+    try:
+        original.content.decode("utf-8")
+    except UnicodeDecodeError:
+        return original.media_type
+    return f"{original.media_type}; charset=utf-8"
 
 
 def _names(if_none_match: str | None, etag: str) -> bool:

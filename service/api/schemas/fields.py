@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Annotated, TypeAlias
 
@@ -18,6 +19,8 @@ COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 DOCUMENT_PATTERN = r"^[A-Za-z0-9._~-]{1,200}$"
 _MAX_METADATA_KEYS = 64
 _MAX_METADATA_BYTES = 65_536
+_METADATA_NAME = r"^(?!(?:and|or|not)$)[^@]"
+"""What a filter can name: it takes other names for its own, and those with `@` for the document's fields."""
 
 
 def _visible(text: str) -> str:
@@ -50,7 +53,14 @@ def metadata_of(raw: object) -> object:
         raise _metadata_error("", f"Metadata have at most {_MAX_METADATA_KEYS} keys; here are {len(raw)}.")
     if len(json.dumps(raw)) > _MAX_METADATA_BYTES:
         raise _metadata_error("", f"Metadata have at most {_MAX_METADATA_BYTES} bytes as JSON.")
-    return {key: _metadata_value(key, value) for key, value in raw.items()}
+    return {_metadata_name(key): _metadata_value(key, value) for key, value in raw.items()}
+
+
+def _metadata_name(key: str) -> str:
+    if not re.match(_METADATA_NAME, key):
+        detail = "No filter could name this key: it must not be empty, `and`, `or` or `not`, nor begin with `@`."
+        raise _metadata_error(f"/{escaped(key)}", detail)
+    return key
 
 
 def _metadata_value(key: str, value: object) -> MetadataValue:
@@ -77,6 +87,7 @@ _FILTER_SCHEMA = {
 _METADATA_SCHEMA = {
     "type": "object",
     "maxProperties": _MAX_METADATA_KEYS,
+    "propertyNames": {"pattern": _METADATA_NAME},
     "additionalProperties": {
         "anyOf": [
             {"type": ["string", "number", "boolean"]},

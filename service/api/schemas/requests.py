@@ -44,7 +44,8 @@ class SearchBody(Body):
 
 class ExchangeBody(Body):
     question: Question
-    answer: str = Field(max_length=20_000)
+    answer: str | None = Field(max_length=20_000)
+    """None where it was not answered."""
 
 
 class AskBody(Body):
@@ -68,7 +69,7 @@ class AskBody(Body):
             filter=self.filter,
             min_confidence=self.min_confidence,
             max_latency_ms=None if self.max_latency_ms is None else max(0.0, self.max_latency_ms - waited_ms),
-            history=tuple(Exchange(question=one.question, answer=one.answer) for one in self.history),
+            history=tuple(Exchange(question=one.question, answer=one.answer or "") for one in self.history),
             explain=self.explain,
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from urllib.parse import quote
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from embeddings.domain import CollectionInfo, Hit, SearchResult
 from service.answering.domain import Answer, Citation
@@ -288,7 +288,7 @@ class ProblemModel(BaseModel):
     status: int
     detail: str
     instance: str
-    errors: list[FieldErrorModel] | None = None
+    errors: list[FieldErrorModel] | None = Field(default=None, exclude_if=lambda errors: errors is None)
 
 
 class SearchBatchModel(BaseModel):
