@@ -14,6 +14,7 @@ from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.errors import DiskFull, IndexUnsound, LoccitError, SequenceNotReached, StoreReadOnly
+from embeddings.memory import give_back
 from embeddings.recall import recall
 from embeddings.views import View, base_view, empty_view
 
@@ -101,6 +102,7 @@ class LiveView:
             # What was written while that went on is little: writers wait for no more than this.
             with self._publishing, self._database.reading() as connection:
                 self._publish(self._caught_up(connection, view))
+            give_back()
             self._checkpointed_at = time.monotonic()
             self.checkpoint_seconds = self._checkpointed_at - began
 
