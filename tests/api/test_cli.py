@@ -13,6 +13,7 @@ import pytest
 from service.naming import document_id_of, media_type_of_file
 from service.serving import running
 from tests.api.conftest import TEXT
+from tests.commands import run_here
 
 ROOT = Path(__file__).parents[2]
 Loccit = Callable[..., subprocess.CompletedProcess[str]]
@@ -33,10 +34,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def loccit(environment: dict[str, str], tmp_path: Path) -> Loccit:
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            cwd=tmp_path, env=environment | variables, capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
+        return run_here(*arguments, cwd=tmp_path, environment=environment | variables)
 
     return run
 
