@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,15 @@ if __name__ == "__main__":
 '''
 
 
-@pytest.fixture
-def ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParsingProcesses:
-    (tmp_path / "misbehaving.py").write_text(MISBEHAVING, "utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+@pytest.fixture(scope="module")
+def ordered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParsingProcesses]:
+    """One for all tests: what a test leaves of a process is what the next document finds."""
+    folder = tmp_path_factory.mktemp("ordered")
+    (folder / "misbehaving.py").write_text(MISBEHAVING, "utf-8")
     limits = Limits(memory_bytes=512 << 20, processor_seconds=2, seconds=20.0)
-    return ParsingProcesses("misbehaving", ["text/x-order"], limits=limits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield ParsingProcesses("misbehaving", ["text/x-order"], limits=limits)
 
 
 def do(processes: ParsingProcesses, order: str) -> str:
@@ -151,6 +155,8 @@ def test_no_file_can_be_written(ordered: ParsingProcesses, tmp_path: Path) -> No
 
 def test_the_environment_holds_no_secrets(ordered: ParsingProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCCIT_KEY", "secret")
+    with pytest.raises(InvalidText):
+        do(ordered, "import os; os._exit(0)")  # so that the next is begun now
     assert "secret" not in do(ordered, "import os; said = dict(os.environ)")
 
 
