@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from embeddings import parsing
 from embeddings.domain import Heading, LoadedDocument, Source, Span
 from embeddings.errors import InvalidText, LoccitError, ModelMissing, TooLarge, UnsupportedMediaType
 from embeddings.loaders.formats import Formats, all_formats
@@ -167,6 +169,26 @@ def test_what_is_printed_goes_nowhere(ordered: ParsingProcesses) -> None:
 def test_a_text_that_is_not_canonical_is_not_believed(ordered: ParsingProcesses) -> None:
     with pytest.raises(InvalidText):
         do(ordered, "said = 'a\\rb'")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"refused": []}, {"loaded": 1}, {"loaded": {}}, {"loaded": {"text": "a", "title": None, "pages": [[0]]}}],
+)
+def test_an_answer_of_another_shape_is_not_believed(answer: dict[str, object]) -> None:
+    with pytest.raises(InvalidText, match="limits"):
+        parsing._loaded(answer)
+
+
+def test_what_a_process_has_started_ends_with_it() -> None:
+    started = time.monotonic()
+    command = ["sh", "-c", "sleep 20 & echo begun; wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        parsing._kill(process)
+        assert process.stdout.read() == b"", "read until nobody holds the pipe"
+    assert time.monotonic() - started < 15
 
 
 def test_a_line_of_a_hundred_megabytes_is_refused_soon(formats: Formats) -> None:
