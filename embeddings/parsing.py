@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import struct
 import subprocess
 import sys
@@ -70,7 +72,7 @@ class ParsingProcesses:
             worker = self._taken()
             try:
                 answer = worker.ask(source, seconds=self._limits.seconds)
-            except (OSError, EOFError, ValueError) as error:
+            except (OSError, EOFError, ValueError, TypeError, RecursionError) as error:
                 worker.end()
                 raise InvalidText(_GAVE_UP, field="/text") from error
             except BaseException:
@@ -128,7 +130,7 @@ class _Worker:
             return dict(json.loads(read_frame(answer)))
 
     def end(self) -> None:
-        self._process.kill()
+        _kill(self._process)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -136,9 +138,16 @@ class _Worker:
         self._process.wait()
 
 
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With what it has started: its session is its own."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def _deadline(process: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
-    timer = threading.Timer(seconds, process.kill)
+    timer = threading.Timer(seconds, _kill, (process,))
     timer.daemon = True
     timer.start()
     try:
@@ -188,6 +197,13 @@ def refusal_of(error: InvalidInput) -> bytes:
 
 def _loaded(answer: dict[str, Any]) -> LoadedDocument:
     """Believes nothing of a process that has read a hostile file. Raises what it refused with, or InvalidText."""
+    try:
+        return _understood(answer)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InvalidText(_GAVE_UP, field="/text") from error
+
+
+def _understood(answer: dict[str, Any]) -> LoadedDocument:
     if "refused" in answer:
         kind, message, field = answer["refused"]
         raise _REFUSALS.get(str(kind), InvalidText)(str(message), field=None if field is None else str(field))

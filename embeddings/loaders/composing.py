@@ -41,11 +41,11 @@ class Composition:
             start = self._append(text, PARAGRAPH)
             self._records.append(Span(start, self._length))
 
-    def add_document(self, document: LoadedDocument, *, below: int = 0) -> None:
-        """A whole document, its headings `below` levels further in."""
+    def add_document(self, document: LoadedDocument) -> None:
+        """A whole document."""
         start = self._append(document.text, PARAGRAPH)
         self._headings += (
-            Heading(Span(start + one.span.start, start + one.span.end), one.level + below, one.text)
+            Heading(Span(start + one.span.start, start + one.span.end), one.level, one.text)
             for one in document.headings
         )
 

@@ -14,7 +14,7 @@ from embeddings.loaders.decoding import require_readable
 from embeddings.loaders.rendering import render
 from embeddings.text import canonical
 
-_NAMES = {"from": "from", "to": "to", "cc": "cc"}
+_HEADERS = ("from", "to", "cc")
 
 
 class EmailLoader:
@@ -49,7 +49,7 @@ def _body(message: EmailMessage) -> LoadedDocument:
 
 def _metadata(message: EmailMessage) -> dict[str, MetadataValue]:
     told: dict[str, MetadataValue] = {
-        name: canonical(str(message[header])).strip() for header, name in _NAMES.items() if message[header]
+        header: canonical(str(message[header])).strip() for header in _HEADERS if message[header]
     }
     if message["date"] and (sent := message["date"].datetime) is not None:
         told["created_at"] = sent.isoformat()

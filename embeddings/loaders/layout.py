@@ -89,14 +89,14 @@ def without_margins(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
         [
             line
             for at, line in enumerate(lines)
-            if at not in set(_margin(len(lines))) or not (seen[_running(line)] >= often or _is_page_number(line))
+            if at not in margin or not (seen[_running(line)] >= often or _is_page_number(line))
         ]
-        for lines in pages
+        for lines, margin in ((lines, _margin(len(lines))) for lines in pages)
     ]
 
 
-def _margin(lines: int) -> list[int]:
-    return [at for at in range(lines) if at < _MARGIN_LINES or at >= lines - _MARGIN_LINES]
+def _margin(lines: int) -> set[int]:
+    return {at for at in range(lines) if at < _MARGIN_LINES or at >= lines - _MARGIN_LINES}
 
 
 def _running(line: Line) -> tuple[str, int]:

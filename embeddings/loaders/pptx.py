@@ -35,7 +35,7 @@ class PptxLoader:
         try:
             for number, slide in enumerate(pptx.Presentation(io.BytesIO(source.content)).slides, 1):
                 composition.begin_page()
-                pictures += sum(hasattr(shape, "image") for shape, _ in _shapes(slide.shapes))
+                pictures += sum(hasattr(shape, "image") for shape in _shapes(slide.shapes))
                 if not _add_slide(composition, slide):
                     blank.append(number)
         except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
@@ -50,7 +50,7 @@ def _add_slide(composition: Composition, slide: Slide) -> bool:
     title = slide.shapes.title
     heading = " ".join(title.text_frame.text.split()) if title is not None else ""
     composition.add(heading, level=2)
-    lines = [line for shape, _ in _shapes(slide.shapes) if title is None or shape.shape_id != title.shape_id
+    lines = [line for shape in _shapes(slide.shapes) if title is None or shape.shape_id != title.shape_id
              for line in _lines(shape)]  # fmt: skip
     notes = (
         slide.notes_slide.notes_text_frame.text if slide.has_notes_slide and slide.notes_slide.notes_text_frame else ""
@@ -64,12 +64,12 @@ def _add_slide(composition: Composition, slide: Slide) -> bool:
     return bool(heading or any(map(str.strip, lines)) or notes.strip())
 
 
-def _shapes(shapes: Iterable[Any], depth: int = 0) -> Iterator[tuple[Any, int]]:
+def _shapes(shapes: Iterable[Any], depth: int = 0) -> Iterator[Any]:
     for shape in sorted(shapes, key=lambda one: (one.top or 0, one.left or 0)):
         if shape.shape_type == _GROUP and depth < _DEEPEST_GROUP:
             yield from _shapes(shape.shapes, depth + 1)
         else:
-            yield shape, depth
+            yield shape
 
 
 def _lines(shape: Any) -> Iterator[str]:

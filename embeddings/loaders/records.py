@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from embeddings.loaders.composing import Composition
 
@@ -24,7 +25,7 @@ def add_rows(composition: Composition, rows: Iterable[Sequence[str]]) -> bool:
     for row in beginning[: header or 0]:
         composition.add("; ".join(filter(None, map(_single_line, row))))
     count = 0
-    for row in _both(beginning[(-1 if header is None else header) + 1 :], coming):
+    for row in chain(beginning[(-1 if header is None else header) + 1 :], coming):
         if count == MOST_ROWS:
             return True
         composition.add_record(_told(row, names))
@@ -32,11 +33,6 @@ def add_rows(composition: Composition, rows: Iterable[Sequence[str]]) -> bool:
     if not count and header is not None:
         composition.add_record("; ".join(filter(None, names)))
     return False
-
-
-def _both(first: Iterable[Sequence[str]], second: Iterable[Sequence[str]]) -> Iterable[Sequence[str]]:
-    yield from first
-    yield from second
 
 
 def _header(rows: Sequence[Sequence[str]]) -> int | None:

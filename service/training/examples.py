@@ -161,15 +161,6 @@ class Articles:
         return self._words[paragraph]
 
 
-def best_sentence(paragraph: str, question: str) -> Span:
-    """The sentence that shares most words with the question."""
-    wanted = frozenset(content_words(question))
-    return max(
-        sentence_spans(paragraph),
-        key=lambda span: len(wanted & frozenset(content_words(paragraph[span.start : span.end]))),
-    )
-
-
 def nearest_span(paragraph: str, spans: Sequence[Span], question: str) -> Span:
     """Of several places of an answer the one whose sentence shares most words with the question."""
     if len(spans) == 1:

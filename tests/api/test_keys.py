@@ -66,12 +66,12 @@ OPENS = {
 MakeKey = Callable[..., dict[str, str]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def app(settings: Settings, engine: Engine) -> FastAPI:
     return create_app(settings, engine=engine)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def keyed(app: FastAPI) -> Iterator[Api]:
     with calling(app) as api:
         yield api

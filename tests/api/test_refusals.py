@@ -222,11 +222,14 @@ def test_what_fails_inside_has_the_same_shape(
     assert response.headers.get("retry-after") == retry_after
 
 
-def test_more_than_may_wait_is_refused_at_once(other_settings: Callable[..., Settings], engine: Engine) -> None:
+def test_more_than_may_wait_is_refused_at_once(
+    other_settings: Callable[..., Settings], engine: Engine, collection: str
+) -> None:
+    asked = {"question": "Why?", "collection": collection}
     app = create_app(other_settings(threads=1, waiting_reads=1), engine=engine)
     with calling(app) as api:
         with app.state.gates.questions.admission(), app.state.gates.questions.admission():
-            response = api("POST", "/v1/search", json={"question": "Why?"})
+            response = api("POST", "/v1/search", json=asked)
             problem(response, 503)
             assert response.headers["retry-after"] == "1"
-        assert api("POST", "/v1/search", json={"question": "Why?"}).status_code in (200, 404)
+        assert api("POST", "/v1/search", json=asked).status_code == 200

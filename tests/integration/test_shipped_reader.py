@@ -103,7 +103,8 @@ def test_whatever_is_read_spans_lie_in_the_text_and_probabilities_are_ones(
 
     assert all(0 <= each.span.start < each.span.end <= len(text) for each in reading.spans)
     assert all(0 <= value <= 1 for value in (*(each.probability for each in reading.spans), reading.no_answer))
-    assert reading.yes + reading.no >= 0
+    assert 0 <= reading.yes <= 1
+    assert 0 <= reading.no <= 1
 
 
 def test_what_is_longer_than_the_model_reads_is_cut_and_still_answered(reader: SpanReader) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from embeddings.domain import Vectors
 from embeddings.encoders.compiled import DEFAULT_MODEL, CompiledEncoder
-from embeddings.errors import ModelUnsound
+from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.ports import Tokenizer
 from embeddings.text import content_words, sentence_spans
 from service.answering.domain import Reading, ReadingPassage
@@ -169,6 +169,16 @@ def test_parameters_of_other_features_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelUnsound):
         QuotingParameters.load(other)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"features": [], "shortlist": ["a"]}'])
+def test_parameters_that_are_damaged_or_missing_are_told(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "quoting.json"
+    with pytest.raises(ModelMissing, match=r"quoting\.json"):
+        QuotingParameters.load(path)
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ModelUnsound, match=r"quoting\.json is damaged"):
+        QuotingParameters.load(path)
 
 
 def test_the_shipped_parameters_say_what_they_were_fitted_with() -> None:

@@ -4,16 +4,13 @@ import random
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 
 from embeddings.domain import Span
 from embeddings.encoders.compiled import DEFAULT_MODEL, TOKENIZER
 from service.answering.readers.inputs import ReaderTokenizer
 from service.evaluation.unanswerable import changed
-from service.training import loop
 from service.training.examples import (
     Articles,
     Asked,
@@ -139,7 +136,13 @@ def test_token_spans_cover_the_words_of_an_answer() -> None:
     assert PARAGRAPH[offsets[0][0] : offsets[1][1]] == "Captain Ada Marsh"
 
 
+@pytest.mark.models
 def test_what_ships_is_the_mean_of_the_last_epochs(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    from service.training import loop
+
     for epoch, weight in enumerate((9.0, 1.0, 4.0)):
         end = {"weight": torch.tensor([weight, 0.0]), "position": torch.tensor([7])}
         save_file(end, tmp_path / loop.EPOCH.format(epoch))

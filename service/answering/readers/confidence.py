@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from embeddings.errors import ModelUnsound
+from embeddings.errors import ModelMissing, ModelUnsound
 
 FEATURES = ("constant", "mass", "answered", "similarity", "behind")
 """What is known of a span; see `span_features`."""
@@ -28,15 +28,22 @@ class Confidence:
 
     @classmethod
     def load(cls, path: Path) -> Confidence:
-        """Raises ModelUnsound where the parameters belong to other features."""
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if (tuple(stored["features"]), tuple(stored["verdict_features"])) != (FEATURES, VERDICT_FEATURES):
+        """Raises ModelMissing without the file, ModelUnsound where it is damaged or of other features."""
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            features = tuple(stored["features"]), tuple(stored["verdict_features"])
+            fitted = cls(
+                weights=tuple(map(float, stored["weights"])),
+                verdict_weights=tuple(map(float, stored["verdict_weights"])),
+                threshold=float(stored["threshold"]),
+            )
+        except FileNotFoundError as error:
+            raise ModelMissing(f"the folder of the reader holds no {path.name}: compile the model again") from error
+        except (LookupError, TypeError, ValueError) as error:
+            raise ModelUnsound(f"the reader's {path.name} is damaged: install it again") from error
+        if features != (FEATURES, VERDICT_FEATURES):
             raise ModelUnsound("the reader's confidence was fitted for other features: fit it again")
-        return cls(
-            weights=tuple(stored["weights"]),
-            verdict_weights=tuple(stored["verdict_weights"]),
-            threshold=float(stored["threshold"]),
-        )
+        return fitted
 
     @classmethod
     def plain(cls) -> Confidence:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings.errors import ModelUnsound
+from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.ports import Encoder
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
 from service.answering.ports import Enough
@@ -44,16 +44,23 @@ class QuotingParameters:
 
     @classmethod
     def load(cls, path: Path = SHIPPED) -> QuotingParameters:
-        """Raises ModelUnsound where the parameters belong to other features."""
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if tuple(stored["features"]) != FEATURES:
+        """Raises ModelMissing without the file, ModelUnsound where it is damaged or of other features."""
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            features = tuple(stored["features"])
+            fitted = cls(
+                shortlist=np.array(stored["shortlist"], dtype=np.float64),
+                weights=np.array(stored["weights"], dtype=np.float64),
+                bias=float(stored["bias"]),
+                threshold=float(stored["threshold"]),
+            )
+        except FileNotFoundError as error:
+            raise ModelMissing(f"The quoting reader's {path.name} is not there; install it again.") from error
+        except (LookupError, TypeError, ValueError) as error:
+            raise ModelUnsound(f"The quoting reader's {path.name} is damaged; install it again.") from error
+        if features != FEATURES:
             raise ModelUnsound("The quoting reader's parameters were fitted for other features; fit them again.")
-        return cls(
-            shortlist=np.array(stored["shortlist"], dtype=np.float64),
-            weights=np.array(stored["weights"], dtype=np.float64),
-            bias=float(stored["bias"]),
-            threshold=float(stored["threshold"]),
-        )
+        return fitted
 
 
 class QuotingReader:

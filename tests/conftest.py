@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+LONG = (
+    "integration/test_compilation.py",
+    "integration/test_torture.py",
+    "integration/test_disk_failures.py",
+    "api/test_cli.py",
+    "integration/test_evaluating.py",
+    "integration/test_fuzzing.py",
+    "properties/test_collection_model.py",
+    "browser/test_page.py",
+    "integration/test_crash.py",
+    "integration/test_scripts.py",
+    "integration/test_resuming.py",
+    "integration/test_service_crash.py",
+)
+"""Files that take the longest: begun first, so that no core works on one of them while the others have nothing left."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(LONG)))
