@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from embeddings.text import content_words, words
 from service.answering.figures import written_figures
-from service.answering.readers.questions import names
+from service.answering.questions import names
 
 Word: TypeAlias = Literal["yes", "no"]
 

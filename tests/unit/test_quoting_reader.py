@@ -16,7 +16,7 @@ from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.ports import Tokenizer
 from embeddings.text import content_words, sentence_spans
 from service.answering.domain import Reading, ReadingPassage
-from service.answering.readers.questions import AnswerKind, analyse
+from service.answering.questions import AnswerKind, analyse
 from service.answering.readers.quoting import (
     MOST_CHARACTERS,
     MOST_ENCODED,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from embeddings.domain import Span
 from embeddings.text import content_words, sentence_spans, words
 from service.answering.domain import ReadingPassage
-from service.answering.readers.questions import AnswerKind, Question, figures, names, pairs
+from service.answering.questions import AnswerKind, Question, figures, names, pairs
 
 Features = NDArray[np.float64]
 

@@ -13,6 +13,7 @@ from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.ports import Encoder
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
 from service.answering.ports import Enough
+from service.answering.questions import analyse
 from service.answering.readers.evidence import (
     CHEAP_FEATURES,
     SIMILARITY_FEATURES,
@@ -22,7 +23,6 @@ from service.answering.readers.evidence import (
     sentences_of,
     similarity_features,
 )
-from service.answering.readers.questions import analyse
 
 MOST_ENCODED = 8
 MOST_CHARACTERS = 1_000
