@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def parts() -> Parts:
 
 def plain(text: str, **described: object) -> Source:
     return Source(content=text.encode(), media_type="text/plain", **described)  # type: ignore[arg-type]
+
+
+def happens(condition: Callable[[], bool]) -> bool:
+    patience = time.monotonic() + 10
+    while not condition() and time.monotonic() < patience:
+        time.sleep(0.01)
+    return condition()
 
 
 OpenLibrary = Callable[[], Library]

@@ -22,8 +22,8 @@ from embeddings.library import Library
 from embeddings.postings import MemoryWordIndex
 from embeddings.recall import recall
 from embeddings.views import PassageStream, segment_of
-from tests.integration.conftest import parts, plain
-from tests.integration.test_upkeep import fill, happens
+from tests.integration.conftest import happens, parts, plain
+from tests.integration.test_upkeep import fill
 
 FEW = 5
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from embeddings.corpus.database import Database
 from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
 from embeddings.library import Check, Rest
 from embeddings.live_view import LiveView, Patience
-from tests.integration.conftest import OpenLibrary, plain
+from tests.integration.conftest import OpenLibrary, happens, plain
 
 
 @pytest.fixture
@@ -28,13 +27,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def fill(collection: Collection, notes: int) -> None:
     for number in range(notes):
         collection.put(f"note-{number}", plain(f"Entry {number} of the ledger lists {number} eggs."))
-
-
-def happens(condition: Callable[[], bool]) -> bool:
-    patience = time.monotonic() + 10
-    while not condition() and time.monotonic() < patience:
-        time.sleep(0.01)
-    return condition()
 
 
 @pytest.mark.usefixtures("impatient")
