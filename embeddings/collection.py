@@ -34,9 +34,10 @@ from embeddings.erasing import Erasing
 from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownCollection, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
-from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts, restore
+from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts
 from embeddings.live_view import LiveView
 from embeddings.ports import Encoder, VectorIndexes, WordIndexes
+from embeddings.recutting import FINGERPRINT, Recutting
 from embeddings.registry import NAME
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class Collection:
         self._committing = threading.Lock()
         self._encoding = PassageEncoding(self._parts.encoder, self.database, self._committing)
         self._begin()
-        self._recut()
+        Recutting(self.name, self.database, self._parts.ingestion, self._encoding, self._parts.fingerprint).finish()
         checkpoints = Checkpoints(
             folder=indexes,
             fingerprint=self._parts.fingerprint,
@@ -137,34 +138,9 @@ class Collection:
             if records.meta(connection, "seq") is None:
                 records.set_meta(connection, "seq", 0)
                 records.set_meta(connection, "created_at", records.now_microseconds())
-                records.set_meta(connection, "fingerprint", self._parts.fingerprint)
+                records.set_meta(connection, FINGERPRINT, self._parts.fingerprint)
             if records.meta(connection, NAME) != self.name:
                 records.set_meta(connection, NAME, self.name)
-
-    def _recut(self) -> None:
-        """Make all passages anew, in one transaction, where another encoder or another way of cutting made them."""
-        with self.database.reading() as connection:
-            if records.meta(connection, "fingerprint") == self._parts.fingerprint:
-                return
-        with self.database.writing() as connection:
-            live = records.live_versions(connection)
-            logger.warning("making all passages anew", extra={"collection": self.name, "documents": len(live)})
-            seq = writes.advance(connection)
-            connection.execute("DELETE FROM vectors")
-            for version in live:
-                self._recut_version(connection, version, seq)
-            records.set_meta(connection, "fingerprint", self._parts.fingerprint)
-
-    def _recut_version(self, connection: Connection, version: records.StoredVersion, seq: int) -> None:
-        text = records.slice_text(connection, version.version_key, 0, version.characters)
-        loaded = restore(text, records.structure(connection, version.version_key))
-        passages = self._parts.ingestion.cut(loaded, version.title)
-        writes.end_indexings(connection, version.version_key, seq)
-        texts = encoded_texts(passages)
-        known = writes.known_vectors(connection, texts)
-        wanted = {sha: text for sha, text in texts.items() if sha not in known}
-        writes.store_vectors(connection, self._encoding.encoded(wanted))
-        writes.add_indexing(connection, self.name, version, passages, seq)
 
     # Reading
 

@@ -50,8 +50,7 @@ class PassageEncoding:
                 writes.store_vectors(connection, vectors)
         return {}
 
-    def encoded(self, texts: Texts) -> dict[bytes, Vectors]:
-        """All of them anew."""
+    def _anew(self, texts: Texts) -> dict[bytes, Vectors]:
         return dict(zip(texts, self._encoder.encode_passages(list(texts.values())), strict=True)) if texts else {}
 
     def _encoded(self, texts: Texts, progress: Progress | None, *, done: int, total: int) -> dict[bytes, Vectors]:
@@ -87,7 +86,7 @@ class PassageEncoding:
         try:
             with self._database.reading() as connection:
                 known = writes.known_vectors(connection, texts)
-            new = self.encoded({sha: text for sha, text in texts.items() if sha not in known})
+            new = self._anew({sha: text for sha, text in texts.items() if sha not in known})
         finally:
             with self._looking:
                 self._uncommitted.update(new)

@@ -19,6 +19,7 @@ from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
 from embeddings.ingestion import restore, sha, sha_of_structure
 from embeddings.recall import recall
+from embeddings.recutting import FINGERPRINT, demand
 from embeddings.registry import open_registry, rebuild_registry, registered, require_store
 
 LEAST_RECALL = 0.95
@@ -68,7 +69,7 @@ def _collection(collection: str, folder: Path, parts: Parts, *, repair: bool) ->
             ("metadata", lambda name: _metadata(name, database)),
             ("passages", lambda name: _passages(name, collection, database, parts, repair=repair)),
             ("originals", lambda name: _originals(name, database, Originals(folder / "originals"))),
-            ("vectors", lambda name: _vectors(name, database, repair=repair)),
+            ("vectors", lambda name: _vectors(name, database, parts, repair=repair)),
             ("index", lambda name: _index(name, database, folder / "index", parts, repair=repair)),
         ):
             yield _looked(f"{collection}: {part}", look)
@@ -149,7 +150,7 @@ def _passages(name: str, collection: str, database: Database, parts: Parts, *, r
     """Every live passage is what cutting its version again gives; if not, all are made anew at the next start."""
     damaged, checked = [], 0
     with database.reading() as connection:
-        is_due = records.meta(connection, "fingerprint") != parts.fingerprint
+        is_due = records.meta(connection, FINGERPRINT) != parts.fingerprint
         for version in [] if is_due else records.live_versions(connection):
             stored = _stored_passages(connection, version)
             checked += len(stored or ())
@@ -157,7 +158,7 @@ def _passages(name: str, collection: str, database: Database, parts: Parts, *, r
                 damaged.append(version.document_id)
     if damaged and repair:
         with database.writing() as connection:
-            records.set_meta(connection, "fingerprint", "")
+            demand(connection, parts.fingerprint)
     detail = f"damaged: {', '.join(damaged[:5])}" if damaged else f"{checked} passages, each as it is cut"
     return Finding(name=name, ok=not damaged, detail=detail, repaired=bool(damaged) and repair)
 
@@ -201,18 +202,22 @@ def _originals(name: str, database: Database, originals: Originals) -> Finding:
     return Finding(name=name, ok=not damaged, detail=detail)
 
 
-def _vectors(name: str, database: Database, *, repair: bool) -> Finding:
-    """Damaged or missing vectors are mended by making all passages anew when the collection is opened next."""
+def _vectors(name: str, database: Database, parts: Parts, *, repair: bool) -> Finding:
+    """Damaged or missing vectors are made anew, with all passages, when the collection is opened next."""
     with database.reading() as connection:
         stored = connection.execute("SELECT content_sha, vector, crc32 FROM vectors")
-        sound = {sha for sha, vector, crc32 in stored if zlib.crc32(vector) == crc32}
+        is_sound = {sha: zlib.crc32(vector) == crc32 for sha, vector, crc32 in stored}
+        sound = {sha for sha in is_sound if is_sound[sha]}
         live = connection.execute("SELECT DISTINCT content_sha FROM live_passages")
         wanted = {row[0] for row in live}
         unused = len(unused_vectors(connection))
     missing = len(wanted - sound)
     if missing and repair:
         with database.writing() as connection:
-            records.set_meta(connection, "fingerprint", "")
+            connection.executemany(
+                "DELETE FROM vectors WHERE content_sha = ?", [(sha,) for sha in is_sound if not is_sound[sha]]
+            )
+            demand(connection, parts.fingerprint)
     detail = (
         f"{missing} of {len(wanted)} missing or damaged"
         if missing
