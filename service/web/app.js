@@ -274,7 +274,7 @@ async function listDocuments(cursor = null) {
 function documentItem(record) {
   const kind = KINDS[record.media_type] ?? record.media_type;
   const button = make("button", { type: "button" }, make("span", { class: "title" }, record.title ?? record.document_id),
-    make("span", { class: "quiet" }, `${record.document_id} · ${kind} · ${record.characters.toLocaleString("en")} characters · ${record.passages} passages`),
+    make("span", { class: "quiet" }, `${record.document_id} · ${kind} · ${record.characters.toLocaleString("en")} characters · ${record.passages} ${record.passages === 1 ? "passage" : "passages"}`),
     ...record.warnings.map((warning) => make("span", { class: "quiet" }, ` · ${warning}`)));
   button.addEventListener("click", () => openSource(record));
   return make("li", {}, button);
