@@ -47,8 +47,6 @@ PREPARED_AHEAD = 2
 GROUP = 64
 GROUP_BYTES = 256_000
 """Documents that are encoded, committed and synced together: so many, and no more than so large together."""
-DROPPED = 1_000
-"""Vectors at once, so that writers need not wait long."""
 
 Companion = Callable[[Connection, Sequence[int]], None]
 """Writes into the transaction that commits versions, told their numbers in the order of the documents."""
@@ -378,11 +376,7 @@ class Collection:
 
     def drop_unused_vectors(self) -> None:
         """Those of work that was given up; who still comes to need one encodes it again."""
-        with self.database.reading() as connection:
-            unused = writes.unused_vectors(connection)
-        for first in range(0, len(unused), DROPPED):
-            with self._committing, self.database.writing() as connection:
-                writes.drop_vectors(connection, unused[first : first + DROPPED])
+        self._erasing.drop_unused_vectors()
 
     def retire(self) -> None:
         """The collection is deleted: from the return on nothing is written, and nobody is told that it was."""
