@@ -209,13 +209,13 @@ def _to_read(hit: Hit) -> ReadingPassage:
 
 
 def _confidence(statement: Statement, findings: Sequence[Finding]) -> float:
-    """Of the conclusion, where one is drawn; else of the least sure part, whether it was answered or not."""
+    """Of the conclusion, where one is drawn; else of the best claim, or of the least sure where several are asked for."""
     claims = statement.claims
-    if claims and claims[0].support is Support.DERIVED:
+    if not claims:
+        return max((finding.ranked[0].probability for finding in findings if finding.ranked), default=0.0)
+    if claims[0].support is Support.DERIVED:
         return claims[0].confidence
-    if claims and len(findings) == 1:
-        return max(claim.confidence for claim in claims)
-    return min(finding.ranked[0].probability if finding.ranked else 0.0 for finding in findings)
+    return (max if len(findings) == 1 else min)(claim.confidence for claim in claims)
 
 
 def _merged(looked: Sequence[_Looked], *, most: int) -> tuple[Hit, ...]:
