@@ -209,7 +209,7 @@ def _to_read(hit: Hit) -> ReadingPassage:
 
 
 def _confidence(statement: Statement, findings: Sequence[Finding]) -> float:
-    """Of the conclusion, where one is drawn; else of the best claim, or of the least sure where several are asked for."""
+    """Of the conclusion, where one is drawn; else of the best claim, or of the least sure where several are wanted."""
     claims = statement.claims
     if not claims:
         return max((finding.ranked[0].probability for finding in findings if finding.ranked), default=0.0)
