@@ -18,6 +18,11 @@ from embeddings.errors import IndexUnsound
 
 FOLDER = "words"
 WRITER_HEAP_BYTES = 64_000_000
+SPARE = 50
+"""Rows beyond those that are wanted, in case a few of them are kept out."""
+MANY_ROWS = 100_000
+TOO_COMMON = 0.3
+"""Of many rows, the share that hold a word which tells so little that it is not worth going through all of them."""
 
 
 def _schema() -> Schema:
@@ -41,7 +46,24 @@ class TantivyIndex:
     def candidates(self, words: Sequence[str], k: int, allowed: Rows | None) -> RowNumbers:
         if not words or self._searcher.num_docs == 0:
             return np.empty(0, np.int64)
-        query = self._restricted(self._any_of(words), allowed)
+        query = self._any_of(self._telling(words))
+        if allowed is None:
+            return self._best(query, k)
+        if not allowed.is_inclusive:
+            # Few rows are kept out: to look past them is quicker than to have every row judged.
+            found = self._best(query, k + SPARE)
+            kept = found[allowed.mask[found]]
+            if len(kept) >= k or len(found) < k + SPARE:
+                return kept[:k]
+        return self._best(self._restricted(query, allowed), k)
+
+    def _telling(self, words: Sequence[str]) -> Sequence[str]:
+        if self._searcher.num_docs < MANY_ROWS:
+            return words
+        most = TOO_COMMON * self._searcher.num_docs
+        return [word for word in words if self.document_frequency(word) <= most] or words
+
+    def _best(self, query: Query, k: int) -> RowNumbers:
         addresses = [address for _, address in self._searcher.search(query, limit=k, count=False).hits]
         return np.array(self._searcher.fast_field_values("row", addresses), np.int64)
 
@@ -51,9 +73,7 @@ class TantivyIndex:
     def _any_of(self, words: Sequence[str]) -> Query:
         return Query.boolean_query([(Occur.Should, Query.term_query(self._schema, "words", word)) for word in words])
 
-    def _restricted(self, query: Query, allowed: Rows | None) -> Query:
-        if allowed is None:
-            return query
+    def _restricted(self, query: Query, allowed: Rows) -> Query:
         chosen = Query.term_set_query(self._schema, "indexing", allowed.indexing_keys.tolist())
         if not allowed.is_inclusive:
             return Query.boolean_query([(Occur.Must, query), (Occur.MustNot, chosen)])

@@ -8,6 +8,7 @@ import pytest
 
 from embeddings.domain import Rows
 from embeddings.errors import IndexUnsound
+from embeddings.indexes import tantivy
 from embeddings.indexes.exact import ExactWordIndex, ExactWordIndexes
 from embeddings.indexes.tantivy import TantivyIndexes
 from embeddings.ports import WordIndex, WordIndexes
@@ -77,3 +78,27 @@ def test_an_index_comes_back_from_disk_and_another_size_is_refused(indexes: Word
     assert sorted(loaded.candidates(["w3"], ROWS, None)) == sorted(built.candidates(["w3"], ROWS, None))
     with pytest.raises(IndexUnsound):
         indexes.load(tmp_path, rows=ROWS + 1)
+
+
+@pytest.mark.parametrize("kept", [set(range(2, 50)), {1, 5, 30}], ids=["few kept out", "many kept out"])
+@pytest.mark.parametrize("spare", [0, 3, 50])
+def test_the_best_rows_are_the_same_whether_others_are_kept_out_or_they_are_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: set[int], spare: int
+) -> None:
+    monkeypatch.setattr(tantivy, "SPARE", spare)
+    index = TantivyIndexes().build(tmp_path, texts(), INDEXING_KEYS)
+    for words in (["w1"], ["w1", "w2", "w3"], ["zoe", "3.6"]):
+        out, let_in = (
+            index.candidates(words, 6, allowed(kept, is_inclusive=is_inclusive)) for is_inclusive in (False, True)
+        )
+        assert out.tolist() == let_in.tolist()
+
+
+def test_among_many_rows_a_word_that_nearly_all_hold_is_looked_up_only_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tantivy, "MANY_ROWS", 50)
+    words = ["common rare", *["common other"] * 5, *["common"] * 45]
+    index = TantivyIndexes().build(tmp_path, words, np.arange(51))
+    assert index.candidates(["common", "rare"], 9, None).tolist() == [0]
+    assert len(index.candidates(["common"], 9, None)) == 9
