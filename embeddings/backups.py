@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -306,11 +306,16 @@ def _switch(stage: Path, folder: Path) -> None:
 def _empty_log(path: Path) -> None:
     """Leave no log of the old registry, which would be taken for one of the new."""
     if path.is_file():
-        with suppress(StoreCorrupt):  # It may be replaced for that very reason.
-            Database(path, schema="system").close()
+        # It may be replaced since it is damaged.
+        with suppress(StoreCorrupt), closing(Database(path, schema="system")) as registry:
+            registry.truncate_log()
+    _remove_log(path)
+    sync_folder(path.parent)
+
+
+def _remove_log(path: Path) -> None:
     for ending in ("-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def _remove_unregistered(folder: Path) -> None:
@@ -327,9 +332,8 @@ def _registered(folder: Path) -> dict[str, str]:
 
 
 def _rewrite_registry(path: Path, places: Mapping[str, str]) -> None:
-    """Keep these collections only, in these folders."""
-    system = Database(path, schema="system")
-    try:
+    """Keep these collections only, in these folders. All of it is in the one file afterwards, which goes elsewhere."""
+    with closing(Database(path, schema="system")) as system:
         with system.writing() as connection:
             names = json.dumps(list(places))
             connection.execute("DELETE FROM collections WHERE name NOT IN (SELECT value FROM json_each(?))", (names,))
@@ -337,8 +341,9 @@ def _rewrite_registry(path: Path, places: Mapping[str, str]) -> None:
             connection.executemany(
                 "UPDATE collections SET folder = ? WHERE name = ?", [(place, name) for name, place in places.items()]
             )
-    finally:
-        system.close()
+        # Closing would do that too, and not tell where it fails.
+        system.truncate_log()
+    _remove_log(path)
 
 
 def _is_named(store: Path, sha: bytes) -> bool:

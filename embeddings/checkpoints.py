@@ -23,6 +23,7 @@ import numpy as np
 from embeddings.domain import Keys
 from embeddings.errors import IndexUnsound
 from embeddings.files import UNFINISHED, replace_file, sha256_of, storage_errors, sync_file, sync_folder, write_synced
+from embeddings.memory import give_back
 from embeddings.ports import VectorIndexes, WordIndexes
 from embeddings.views import PassageStream, Segment, count_words, segment_of
 
@@ -69,6 +70,7 @@ class Checkpoints:
             sync_folder(self.folder)
             replace_file(self.folder / CURRENT, name.encode())
         self.remove_older(keep=KEPT)
+        give_back()  # what the index took while it was made, before it is read
         return self.load(name)
 
     def _fill(self, place: Path, passages: PassageStream, seq: int) -> None:

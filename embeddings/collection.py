@@ -31,7 +31,7 @@ from embeddings.domain import (
 )
 from embeddings.encoding import PassageEncoding, Progress
 from embeddings.erasing import Erasing
-from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownCollection, UnknownDocument
+from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
 from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts
@@ -47,6 +47,8 @@ PREPARED_AHEAD = 2
 GROUP = 64
 GROUP_BYTES = 256_000
 """Documents that are encoded, committed and synced together: so many, and no more than so large together."""
+QUICKLY_INDEXED = 50_000
+"""Passages: an index of so many is written in a few seconds."""
 
 Companion = Callable[[Connection, Sequence[int]], None]
 """Writes into the transaction that commits versions, told their numbers in the order of the documents."""
@@ -378,20 +380,17 @@ class Collection:
         """Those of work that was given up; who still comes to need one encodes it again."""
         self._erasing.drop_unused_vectors()
 
-    def retire(self) -> None:
-        """The collection is deleted: from the return on nothing is written, and nobody is told that it was."""
-
-        def refusal() -> UnknownCollection:
-            return UnknownCollection(f"The collection {self.name!r} has been deleted meanwhile.")
-
+    def retire(self, refusal: Callable[[], LoccitError]) -> None:
+        """From the return on nothing is written, and nobody is told that it was: who tries is told `refusal`."""
         with self._committing:
             self.database.refuse_writes(refusal)
             self.originals.refuse_writes(refusal)
 
     def close(self) -> None:
-        """Checkpoint what has been written, so that the next start is quick."""
+        """Checkpoint what has been written, so that the next start is quick; not where that would take minutes."""
         try:
-            if self.live.is_dirty and self.database.is_writable:
+            is_quick = self.live.current.passages <= QUICKLY_INDEXED
+            if is_quick and self.live.is_dirty and self.database.is_writable:
                 self.live.checkpoint()
         finally:
             self.database.close()

@@ -18,6 +18,8 @@ from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, StoreLocked, 
 UNFINISHED = ".tmp"
 _OPEN_AT_ONCE = 64
 _SYNCED_AT_ONCE = 8
+_SYNCED_TOGETHER = 32 << 20
+"""Bytes of a large file: the sync of a commit waits for that of all that others have written before."""
 
 
 @contextmanager
@@ -76,10 +78,17 @@ def writing_synced(path: Path) -> Iterator[Callable[[bytes], int]]:
     A library between may say of a failed write what it likes: it is raised here as the disk told it.
     """
     failures: list[BaseException] = []
+    unsynced = 0
 
     def write(piece: bytes) -> int:
+        nonlocal unsynced
         try:
-            return _write_whole(descriptor, piece)
+            written = _write_whole(descriptor, piece)
+            unsynced += written
+            if unsynced >= _SYNCED_TOGETHER:
+                os.fdatasync(descriptor)
+                unsynced = 0
+            return written
         except OSError as failure:
             failures.append(failure)
             raise

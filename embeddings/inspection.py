@@ -251,7 +251,7 @@ def _index(name: str, database: Database, folder: Path, parts: Parts, *, repair:
                 generation.segment.passage_keys
             ):
                 raise IndexUnsound("it holds other passages than the store")
-            stored = passages.live(connection, dimension=parts.encoder.dimension)
+            stored = passages.live(connection, database.reading, dimension=parts.encoder.dimension)
             found = recall(generation.segment, stored)
     except IndexUnsound as doubt:
         if repair:

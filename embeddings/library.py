@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -102,13 +103,14 @@ class Library:
     def _open(self, name: str, folder: str) -> None:
         try:
             require_store(self._place(folder))
-            self._collections[name] = Collection(name, self._place(folder), self._parts, self)
+            collection = Collection(name, self._place(folder), self._parts, self)
         except StoreCorrupt as error:
             self._quarantine(name, error)
             return
-        if not self._collections[name].database.is_checked:
-            self._maintenance.submit(self._check, self._collections[name])
-        self._maintenance.submit(self._tidy, self._collections[name])
+        self._collections[name] = collection
+        if not collection.database.is_checked:
+            self._maintenance.submit(self._check, collection)
+        self._maintenance.submit(self._tidy, collection)
 
     def _quarantine(self, name: str, error: StoreCorrupt) -> None:
         logger.error("collection quarantined", extra={"collection": name, "reason": str(error)})
@@ -120,6 +122,8 @@ class Library:
             try:
                 collection.database.check(self._closing.is_set)
             except StoreCorrupt as error:
+                # Those that still hold it write nothing more into a store that nobody is going to read from.
+                collection.retire(partial(_damaged, collection.name, str(error)))
                 with self._lock:
                     if self._collections.get(collection.name) is collection:
                         del self._collections[collection.name]
@@ -140,21 +144,23 @@ class Library:
 
     # Collections
 
-    def collections(self) -> list[CollectionInfo]:
+    def opened(self) -> list[Collection]:
+        """All but those that are quarantined."""
         with self._lock:
-            found = list(self._collections.values())
-        return sorted((collection.info() for collection in found), key=lambda info: info.collection)
+            return list(self._collections.values())
+
+    def collections(self) -> list[CollectionInfo]:
+        return sorted((collection.info() for collection in self.opened()), key=lambda info: info.collection)
 
     def views(self) -> list[View]:
         """What searches of each collection see at this moment."""
-        with self._lock:
-            return [collection.live.current for collection in self._collections.values()]
+        return [collection.live.current for collection in self.opened()]
 
     def collection(self, name: str) -> Collection:
         """Raises UnknownCollection, StoreCorrupt."""
         with self._lock:
             if name in self._quarantined:
-                raise StoreCorrupt(f"The collection {name!r} is damaged. {self._quarantined[name]}")
+                raise _damaged(name, self._quarantined[name])
             if name not in self._collections:
                 raise UnknownCollection(self.unknown(name))
             return self._collections[name]
@@ -195,7 +201,7 @@ class Library:
             self._quarantined.pop(name, None)
             collection = self._collections.pop(name, None)
         if collection is not None:
-            collection.retire()
+            collection.retire(lambda: UnknownCollection(f"The collection {name!r} has been deleted meanwhile."))
         doomed = self._place(folder + UNFINISHED)
         # What is quarantined may have lost its folder.
         with suppress(FileNotFoundError):
@@ -206,8 +212,7 @@ class Library:
     @property
     def seq(self) -> int:
         """The highest of all collections."""
-        with self._lock:
-            return max((collection.seq for collection in self._collections.values()), default=0)
+        return max((collection.seq for collection in self.opened()), default=0)
 
     def is_marked(self, name: str) -> bool:
         """Whether something that is done once has been done."""
@@ -250,8 +255,8 @@ class Library:
 
     def _checkpoint(self, collection: Collection, patience: Patience) -> None:
         with _logging("checkpoint failed", collection):
-            if collection.live.is_checkpoint_due(patience) and not self._closing.is_set():
-                collection.live.checkpoint()
+            if not self._closing.is_set():
+                collection.live.checkpoint(patience, self._closing.is_set)
 
     def _look_regularly(self) -> None:
         """Checkpoint what has come to rest, so that searches are quick then, and everything from time to time."""
@@ -259,8 +264,7 @@ class Library:
         for look in count(1):
             if self._closing.wait(LOOK_SECONDS):
                 return
-            with self._lock:
-                seqs = {collection: collection.seq for collection in self._collections.values()}
+            seqs = {collection: collection.seq for collection in self.opened()}
             for collection in rest.look(seqs):
                 self._checkpoint_later(collection, AT_REST)
             if look % LOOKS_BETWEEN_CHECKPOINTS == 0:
@@ -311,6 +315,10 @@ class Library:
         if self._timer.is_alive():
             self._timer.join()
         self._maintenance.shutdown()
+
+
+def _damaged(name: str, reason: str) -> StoreCorrupt:
+    return StoreCorrupt(f"The collection {name!r} is damaged. {reason}")
 
 
 @contextmanager

@@ -6,13 +6,14 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
+from embeddings.domain import Keys
 from embeddings.errors import DiskFull, IndexUnsound, LoccitError, SequenceNotReached, StoreReadOnly
 from embeddings.memory import give_back
 from embeddings.recall import recall
@@ -40,7 +41,15 @@ IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.01, removed_share=0.05)
 
 
 LONGEST_TAIL = 100_000
-"""Rows: about 200 MB."""
+"""Rows: about 150 MB."""
+STEP = 500
+"""Indexings that are taken into a view together."""
+BEFORE_ALL = -1
+"""The `seq` of a view that holds nothing yet."""
+
+
+class _GivenUp(Exception):
+    """Nobody wants the generation any more that is being made."""
 
 
 class LiveView:
@@ -92,11 +101,16 @@ class LiveView:
     def is_dirty(self) -> bool:
         return self.is_checkpoint_due(IN_THE_LONG_RUN)
 
-    def checkpoint(self) -> None:
-        """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail."""
-        with self._writing_generation, self._noting_failure():
+    def checkpoint(self, patience: Patience | None = None, is_cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail.
+
+        With `patience`, only if it is still due when its turn comes. Where it is cancelled, all stays as it was.
+        """
+        with self._writing_generation, suppress(_GivenUp), self._noting_failure():
+            if patience is not None and not self.is_checkpoint_due(patience):
+                return
             began = time.monotonic()
-            view = self._rebuilt()
+            view = self._rebuilt(is_cancelled)
             with self._database.reading() as connection:
                 view = self._caught_up(connection, view)
             # What was written while that went on is little: writers wait for no more than this.
@@ -110,6 +124,8 @@ class LiveView:
     def _noting_failure(self) -> Iterator[None]:
         try:
             yield
+        except _GivenUp:
+            raise
         except Exception as error:
             self.checkpoint_failure = str(error) if isinstance(error, LoccitError) else type(error).__name__
             raise
@@ -118,8 +134,8 @@ class LiveView:
         """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
         base = self._view.base
         with self._database.reading() as connection:
-            stored = passages.live(connection, dimension=self._checkpoints.dimension)
-            return 1.0 if base is None else recall(base, stored)
+            stored = passages.live(connection, self._database.reading, dimension=self._checkpoints.dimension)
+        return 1.0 if base is None else recall(base, stored)
 
     @contextmanager
     def between_generations(self) -> Iterator[None]:
@@ -158,25 +174,37 @@ class LiveView:
                 raise IndexUnsound("the index and the store differ")
             return self._caught_up(connection, base_view(generation.seq, generation.segment, generation.words))
 
-    def _rebuilt(self) -> View:
-        with self._database.reading() as connection:
-            seq, dimension = records.seq(connection), self._checkpoints.dimension
-            try:
-                generation = self._checkpoints.write(passages.live(connection, dimension=dimension), seq)
-            except (DiskFull, StoreReadOnly, IndexUnsound) as error:
-                logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
-                self.checkpoint_failure = str(error)
-                live = passages.indexed(connection, None, dimension=dimension)
-                return empty_view(seq).after(seq, added=live, removed=None, indexes=self._checkpoints.vectors)
+    def _rebuilt(self, is_cancelled: Callable[[], bool] = lambda: False) -> View:
+        @contextmanager
+        def reading() -> Iterator[Connection]:
+            if is_cancelled():
+                raise _GivenUp
+            with self._database.reading() as connection:
+                yield connection
+
+        with reading() as connection:
+            seq = records.seq(connection)
+            live = passages.live(connection, reading, dimension=self._checkpoints.dimension)
+        try:
+            generation = self._checkpoints.write(live, seq)
+        except (DiskFull, StoreReadOnly, IndexUnsound) as error:
+            logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
+            self.checkpoint_failure = str(error)
+            with self._database.reading() as connection:
+                return self._caught_up(connection, empty_view(BEFORE_ALL))
         self.checkpoint_failure = ""
         return base_view(seq, generation.segment, generation.words)
 
     def _caught_up(self, connection: Connection, view: View) -> View:
+        """In steps, so that no more than a step's words and vectors are in memory beside the view."""
         changes = passages.changes_since(connection, view.seq)
-        dimension = self._checkpoints.dimension
-        return view.after(
-            changes.seq,
-            added=passages.indexed(connection, changes.added, dimension=dimension),
-            removed=passages.indexed(connection, changes.removed, dimension=dimension, with_vectors=False),
-            indexes=self._checkpoints.vectors,
-        )
+        dimension, indexes = self._checkpoints.dimension, self._checkpoints.vectors
+        for keys in _steps(changes.removed):
+            view = view.without(passages.indexed(connection, keys, dimension=dimension, with_vectors=False))
+        for keys in _steps(changes.added):
+            view = view.including(passages.indexed(connection, keys, dimension=dimension), indexes)
+        return replace(view, seq=changes.seq)
+
+
+def _steps(keys: Keys) -> Iterator[Keys]:
+    return (keys[first : first + STEP] for first in range(0, len(keys), STEP))

@@ -74,11 +74,20 @@ class VectorIndex(Protocol):
 
     def similarities(self, question: Vectors, rows: RowNumbers) -> Vectors: ...
 
+    def vectors(self, rows: RowNumbers) -> Vectors:
+        """As the index holds them: shape (rows, dimension)."""
+        ...
+
     def save(self, folder: Path) -> None: ...
 
 
 class VectorIndexes(Protocol):
     """Makes vector indexes, of the same kind wherever there are as many rows."""
+
+    @property
+    def for_tails(self) -> VectorIndexes:
+        """Those for what was written last: exact and quickly made, whatever the number of rows."""
+        ...
 
     def kind(self, rows: int) -> str:
         """For people, as shown by the API, and for the manifest of what is on disk."""

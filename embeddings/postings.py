@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from embeddings.domain import RowNumbers, Rows
 
-_NO_ROWS = np.empty(0, np.int64)
+_NO_ROWS = np.empty(0, np.int32)
 
 
 class MemoryWordIndex:
@@ -21,7 +21,7 @@ class MemoryWordIndex:
         for row, listed in enumerate(words):
             for word in set(listed.split()):
                 postings.setdefault(word, []).append(row)
-        self._postings = {word: np.array(rows, np.int64) for word, rows in postings.items()}
+        self._postings = {word: np.array(rows, np.int32) for word, rows in postings.items()}
         self._rows = len(words)
 
     def followed_by(self, other: MemoryWordIndex) -> MemoryWordIndex:
@@ -29,10 +29,19 @@ class MemoryWordIndex:
         joined = MemoryWordIndex([])
         joined._rows = self._rows + other._rows
         joined._postings = self._postings | {
-            word: np.concatenate([self._postings.get(word, _NO_ROWS), rows + self._rows])
+            word: np.concatenate([self._postings.get(word, _NO_ROWS), rows + np.int32(self._rows)])
             for word, rows in other._postings.items()
         }
         return joined
+
+    def reordered(self, order: RowNumbers) -> MemoryWordIndex:
+        """The same rows, in the order in which they are named."""
+        places = np.empty(len(order), np.int32)
+        places[order] = np.arange(len(order), dtype=np.int32)
+        reordered = MemoryWordIndex([])
+        reordered._rows = self._rows
+        reordered._postings = {word: places[rows] for word, rows in self._postings.items()}
+        return reordered
 
     def candidates(self, words: Sequence[str], k: int, allowed: Rows | None) -> RowNumbers:
         """Ranked by the summed rarity of the words that a row holds; of equal ones the lower row comes first."""

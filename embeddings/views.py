@@ -7,7 +7,7 @@ view that shares all it can with the old one; readers hold the view that they be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,9 @@ from embeddings.bm25 import WordStatistics
 from embeddings.domain import Keys, RowNumbers, Rows, Vectors
 from embeddings.ports import VectorIndex, VectorIndexes, WordIndex
 from embeddings.postings import MemoryWordIndex, best_rows
+
+BATCH = 4096
+"""Rows whose vectors are handed on together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -65,6 +68,11 @@ class Segment:
     def __len__(self) -> int:
         return len(self.passage_keys)
 
+    @property
+    def indexing_keys(self) -> Keys:
+        """One a row, ascending."""
+        return np.repeat(self.indexings, self.rows_of_indexings)
+
     def without(self, indexing_keys: Keys) -> Segment:
         gone = np.intersect1d(indexing_keys, self.indexings)
         if not len(np.setdiff1d(gone, self.removed, assume_unique=True)):
@@ -108,11 +116,11 @@ def segment_of(passage_keys: Keys, indexing_keys: Keys, vectors: VectorIndex, wo
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TailSegment:
-    """A segment in memory, with what it was made of, so that small ones can be joined into larger ones."""
+    """A segment in memory, whose indexes can be joined with those of another one into larger ones."""
 
     segment: Segment
     words: MemoryWordIndex
-    source: IndexedPassages
+    """Those of the segment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -139,7 +147,7 @@ class View:
 
     @property
     def tail_rows(self) -> int:
-        return sum(len(one.source) for one in self.tail)
+        return sum(len(one.segment) for one in self.tail)
 
     def word_candidates(self, words: Sequence[str], k: int, rows: Sequence[Rows | None]) -> list[RowNumbers]:
         """About the k best rows by words of the base, and of the whole tail; `rows` and the result are by segment."""
@@ -158,24 +166,20 @@ class View:
         held = sum(segment.words.document_frequency(word) for segment in self.segments)
         return held - sum(counter[word] for counter in self.removed_words)
 
-    def after(
-        self, seq: int, *, added: IndexedPassages | None, removed: IndexedPassages | None, indexes: VectorIndexes
-    ) -> View:
-        """The view once a write is done; `removed` holds whole indexings."""
-        view = self if removed is None or not len(removed) else self._without(removed)
-        if added is not None and len(added):
-            view = view._with(added, indexes)
-        return replace(view, seq=seq)
-
-    def _with(self, added: IndexedPassages, indexes: VectorIndexes) -> View:
+    def including(self, added: IndexedPassages, indexes: VectorIndexes) -> View:
+        if not len(added):
+            return self
         return replace(
             self,
             passages=self.passages + len(added),
             words=self.words + count_words(added.words),
-            tail=_joined((*self.tail, _tail_segment(added, MemoryWordIndex(added.words), indexes)), indexes),
+            tail=_with_few_segments((*self.tail, _tail_segment(added, indexes)), indexes),
         )
 
-    def _without(self, removed: IndexedPassages) -> View:
+    def without(self, removed: IndexedPassages) -> View:
+        """`removed` holds whole indexings."""
+        if not len(removed):
+            return self
         keys = np.unique(removed.indexing_keys)
         return replace(
             self,
@@ -207,36 +211,61 @@ def _frequencies(words: Sequence[str]) -> Counter[str]:
     return counter
 
 
-def _tail_segment(source: IndexedPassages, words: MemoryWordIndex, indexes: VectorIndexes) -> TailSegment:
-    vectors = indexes.build([source.vectors], rows=len(source), dimension=source.vectors.shape[1])
-    segment = segment_of(source.passage_keys, source.indexing_keys, vectors, words)
-    return TailSegment(segment=segment, words=words, source=source)
+def _tail_segment(added: IndexedPassages, indexes: VectorIndexes) -> TailSegment:
+    vectors = indexes.for_tails.build([added.vectors], rows=len(added), dimension=added.vectors.shape[1])
+    words = MemoryWordIndex(added.words)
+    return TailSegment(
+        segment=segment_of(added.passage_keys, added.indexing_keys, vectors, words),
+        words=words,
+    )
 
 
-def _joined(tail: tuple[TailSegment, ...], indexes: VectorIndexes) -> tuple[TailSegment, ...]:
+def _with_few_segments(tail: tuple[TailSegment, ...], indexes: VectorIndexes) -> tuple[TailSegment, ...]:
     """Join the newest segments while the older is not four times as large, so that there are never many."""
-    while len(tail) > 1 and len(tail[-2].source) < 4 * len(tail[-1].source):
-        older, newer = tail[-2], tail[-1]
-        joined = _tail_segment(*_concatenated(older, newer), indexes)
-        removed = np.union1d(older.segment.removed, newer.segment.removed)
-        tail = (*tail[:-2], replace(joined, segment=joined.segment.without(removed)))
+    while len(tail) > 1 and len(tail[-2].segment) < 4 * len(tail[-1].segment):
+        tail = (*tail[:-2], _joined(tail[-2], tail[-1], indexes))
     return tail
 
 
-def _concatenated(older: TailSegment, newer: TailSegment) -> tuple[IndexedPassages, MemoryWordIndex]:
-    sources = older.source, newer.source
-    indexing_keys = np.concatenate([one.indexing_keys for one in sources])
+def _joined(older: TailSegment, newer: TailSegment, indexes: VectorIndexes) -> TailSegment:
+    segments = older.segment, newer.segment
+    indexing_keys = np.concatenate([one.indexing_keys for one in segments])
     order = np.argsort(indexing_keys, kind="stable")
-    words = [*older.source.words, *newer.source.words]
-    source = IndexedPassages(
-        passage_keys=np.concatenate([one.passage_keys for one in sources])[order],
-        indexing_keys=indexing_keys[order],
-        words=[words[row] for row in order.tolist()],
-        vectors=np.concatenate([one.vectors for one in sources])[order],
+    words = older.words.followed_by(newer.words)
+    if not (np.diff(order) > 0).all():
+        words = words.reordered(order)
+    vectors = _Together(older.segment, newer.segment, order)
+    joined = segment_of(
+        np.concatenate([one.passage_keys for one in segments])[order],
+        indexing_keys[order],
+        indexes.for_tails.build(vectors, rows=len(order), dimension=vectors.dimension),
+        words,
     )
-    if (np.diff(order) > 0).all():
-        return source, older.words.followed_by(newer.words)
-    return source, MemoryWordIndex(source.words)
+    removed = np.union1d(older.segment.removed, newer.segment.removed)
+    return TailSegment(segment=joined.without(removed), words=words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """The vectors of two segments in one order, in batches."""
+
+    older: Segment
+    newer: Segment
+    order: RowNumbers
+    """Rows of the newer one count on from those of the older."""
+
+    @property
+    def dimension(self) -> int:
+        return int(self.older.vectors.vectors(np.arange(1)).shape[1])
+
+    def __iter__(self) -> Iterator[Vectors]:
+        for first in range(0, len(self.order), BATCH):
+            rows = self.order[first : first + BATCH]
+            are_older = rows < len(self.older)
+            batch = np.empty((len(rows), self.dimension), np.float32)
+            batch[are_older] = self.older.vectors.vectors(rows[are_older])
+            batch[~are_older] = self.newer.vectors.vectors(rows[~are_older] - len(self.older))
+            yield batch
 
 
 def _joined_counters(counters: tuple[Counter[str], ...]) -> tuple[Counter[str], ...]:

@@ -20,7 +20,7 @@ from embeddings.corpus import jobs as stored
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import moment
 from embeddings.domain import Source
-from embeddings.errors import Busy, IdempotencyConflict, LoccitError, NotThere, UnknownJob
+from embeddings.errors import Busy, IdempotencyConflict, LoccitError, NotThere, StoreCorrupt, UnknownJob
 from embeddings.library import Library
 from embeddings.registry import add_job, forget_jobs, jobs_of
 
@@ -82,14 +82,22 @@ class Jobs:
         self._share_done: dict[str, float] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        for info in library.collections():
-            with library.collection(info.collection).database.reading() as connection:
-                known = set(stored.all_jobs(connection))
-                for job_id in stored.unfinished_jobs(connection):
-                    self._enqueue(job_id)
-            forget_jobs(library.system, set(jobs_of(library.system, info.collection)) - known)
+        for holder in library.opened():
+            try:
+                self._take_up(holder)
+            except StoreCorrupt as damage:
+                # One so large that it is still being checked, and is going to be quarantined.
+                logger.error("jobs not taken up", extra={"collection": holder.name, "reason": str(damage)})
         self._worker = threading.Thread(target=self._work, name="jobs")
         self._worker.start()
+
+    def _take_up(self, holder: Collection) -> None:
+        """What was not finished when the service ended."""
+        with holder.database.reading() as connection:
+            known = set(stored.all_jobs(connection))
+            for job_id in stored.unfinished_jobs(connection):
+                self._enqueue(job_id)
+        forget_jobs(self._library.system, set(jobs_of(self._library.system, holder.name)) - known)
 
     @property
     def unfinished(self) -> int:

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from embeddings.domain import Source
+from embeddings.errors import StoreCorrupt
 from embeddings.library import Library
 
 logger = logging.getLogger(__name__)
@@ -17,8 +18,14 @@ MARK = "seeds"
 
 
 def load_seeds(library: Library, *, wanted: bool) -> None:
-    """Make the default collection, and fill it once: seeds that somebody deleted don't come back."""
-    library.create(COLLECTION)
+    """Make the default collection, and fill it once: seeds that somebody deleted don't come back.
+
+    Where it is quarantined, it is left alone.
+    """
+    try:
+        library.create(COLLECTION)
+    except StoreCorrupt:
+        return
     if not wanted or library.is_marked(MARK):
         return
     files = sorted(FOLDER.glob("*.txt"))

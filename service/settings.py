@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.limits import Limits
+
 _PREFIX = "LOCCIT_"
 
 
@@ -34,6 +36,9 @@ class Settings(BaseSettings):
     waiting_writes: int = Field(default=32, ge=1)
     longest_wait_seconds: float = Field(default=5.0, gt=0)
     max_question_bytes: int = Field(default=65_536, ge=1_024)
+    max_question_characters: int = Field(default=Limits.question_characters, ge=1)
+    max_top_k: int = Field(default=Limits.top_k, ge=10)
+    max_batch: int = Field(default=Limits.batch, ge=1)
     max_document_bytes: int = Field(default=50_000_000, ge=1_024)
     free_disk_floor_bytes: int = Field(default=500_000_000, ge=0)
     graceful_stop_seconds: int = Field(default=20, ge=0)
@@ -47,6 +52,10 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(question_characters=self.max_question_characters, top_k=self.max_top_k, batch=self.max_batch)
 
     @property
     def is_loopback(self) -> bool:

@@ -19,6 +19,8 @@ from embeddings.errors import Busy, DiskFull, LoccitError, StoreCorrupt, StoreRe
 BUSY_TIMEOUT_MS = 5_000
 CHECKED_AT_ONCE_BYTES = 500_000_000
 """Looking at every page of a larger file takes longer than a start should: that is left to `check`."""
+READER_CACHE_KIB = 16_000
+"""Of pages, for each connection that reads: of 40,000 passages, a search spends a quarter less time in the store."""
 CHECK_STEPS = 100_000
 """Of SQLite's machine, between two looks at whether to go on."""
 CHECKSUM_BYTES = 8
@@ -200,10 +202,15 @@ class Database:
         return connection
 
     def check(self, is_cancelled: Callable[[], bool]) -> None:
-        """Look at every page, while others read and write. Raises StoreCorrupt."""
+        """Look at every page that is in use, while others read and write. Raises StoreCorrupt.
+
+        Each table has a snapshot of its own, so that the log can be moved into the store in between.
+        """
         with _store_errors(), closing(_open_reader(self._path)) as connection, suppress(apsw.InterruptError):
             connection.set_progress_handler(is_cancelled, CHECK_STEPS)
-            _require_sound(connection)
+            tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+            for name in ("sqlite_schema", *(name for (name,) in tables)):
+                _require_sound(connection, f'("{name}")')
 
     def truncate_log(self) -> None:
         """Move the write-ahead log into the database, so that erased text is in neither. Raises Busy."""
@@ -214,9 +221,10 @@ class Database:
                 raise Busy("A long read or a backup still needs what is to be erased; repeat this later.") from error
 
     def has_written_bytes(self) -> bool:
-        """Whether all pages in use hold what was written."""
+        """Whether all pages hold what was written, those that list free ones among them."""
         try:
-            self.check(lambda: False)
+            with _store_errors(), closing(_open_reader(self._path)) as connection:
+                _require_sound(connection)
         except StoreCorrupt:
             return False
         return True
@@ -251,6 +259,7 @@ def _open_reader(path: Path) -> apsw.Connection:
     connection = _open(path, apsw.SQLITE_OPEN_READONLY)
     _prepare(connection)
     connection.pragma("query_only", True)
+    connection.pragma("cache_size", -READER_CACHE_KIB)
     return connection
 
 
@@ -271,8 +280,8 @@ def _is_cut_short(path: Path) -> bool:
     return page_size > 1 and path.stat().st_size % page_size > 0
 
 
-def _require_sound(connection: apsw.Connection) -> None:
-    if connection.pragma("quick_check") != "ok":
+def _require_sound(connection: apsw.Connection, table: str = "") -> None:
+    if connection.execute(f"PRAGMA quick_check{table}").get != "ok":
         raise StoreCorrupt(DAMAGED)
 
 

@@ -1,4 +1,4 @@
-"""Passages as retrieval needs them. Every function reads within the caller's snapshot, as the store was at `seq`.
+"""Passages as retrieval needs them. Functions read within the caller's snapshot, as the store was at `seq`.
 
 A passage is visible at `seq` when it had been written by then and not yet replaced; one of a deleted document is never
 visible, at whatever `seq`, so that nothing deleted is found through an old view.
@@ -11,9 +11,10 @@ import zlib
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from embeddings.corpus.records import PIECE, metadata_of
 from embeddings.crowding import RECURRING_IN
 from embeddings.domain import Keys, Passage, Place, Vectors
 from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
-from embeddings.views import IndexedPassages, PassageStream
+from embeddings.views import BATCH, IndexedPassages, PassageStream
 
 Item = TypeVar("Item")
 
@@ -156,21 +157,18 @@ def as_cut(connection: Connection, version_key: int) -> list[tuple[object, ...]]
 
 
 def indexed(
-    connection: Connection, indexing_keys: Keys | None, *, dimension: int, with_vectors: bool = True
+    connection: Connection, indexing_keys: Keys, *, dimension: int, with_vectors: bool = True
 ) -> IndexedPassages:
-    """The passages of the given indexings, or of all live ones, as an index takes them.
+    """The passages of the given indexings, as an index takes them.
 
     Raises StoreCorrupt where a vector does not match its checksum.
     """
-    chosen = (
-        "i.removed_seq IS NULL" if indexing_keys is None else "i.indexing_key IN (SELECT value FROM json_each(:keys))"
-    )
     column, join = ("t.vector, t.crc32", " JOIN vectors t USING (content_sha)") if with_vectors else ("NULL, NULL", "")
     rows = connection.execute(
         f"SELECT p.passage_key, i.indexing_key, p.words, {column}"
         f" FROM indexings i JOIN passages p USING (indexing_key){join}"
-        f" WHERE {chosen} ORDER BY i.indexing_key, p.passage_key",
-        {"keys": None if indexing_keys is None else json.dumps(indexing_keys.tolist())},
+        " WHERE i.indexing_key IN (SELECT value FROM json_each(:keys)) ORDER BY i.indexing_key, p.passage_key",
+        {"keys": json.dumps(indexing_keys.tolist())},
     )
     passage_keys, indexed_keys, words, vectors = array("q"), array("q"), [], bytearray()
     # Row by row: those of a whole collection would hold its vectors a second time.
@@ -190,42 +188,70 @@ def indexed(
     )
 
 
-def live(connection: Connection, *, dimension: int) -> PassageStream:
-    """All live passages, for as long as the caller's snapshot lasts.
+Reading: TypeAlias = Callable[[], AbstractContextManager[Connection]]
+"""Begins a snapshot, which lasts as long as the block."""
 
-    Iterating their vectors raises StoreCorrupt where one is missing or does not match its checksum.
+
+def live(connection: Connection, reading: Reading, *, dimension: int) -> PassageStream:
+    """All passages that are live in the caller's snapshot.
+
+    Their words and vectors are read in steps, in snapshots of their own: one that lasted as long as an index is made
+    would let SQLite's log grow meanwhile, and the next writer would wait until all of it is moved into the store.
+    What is replaced between two steps may have lost its vector, and has zeros for one.
+
+    Iterating the vectors raises StoreCorrupt where one is missing or does not match its checksum.
     """
-    keys = np.fromiter(connection.execute(f"SELECT i.indexing_key, p.passage_key {_LIVE}"), np.dtype((np.int64, 2)))
+    keys = np.fromiter(
+        connection.execute(
+            "SELECT i.indexing_key, p.passage_key FROM indexings i JOIN passages p USING (indexing_key)"
+            " WHERE i.removed_seq IS NULL ORDER BY i.indexing_key, p.passage_key"
+        ),
+        np.dtype((np.int64, 2)),
+    )
+    indexing_keys, passage_keys = (np.ascontiguousarray(column, np.int64) for column in keys.T)
     return PassageStream(
-        passage_keys=np.ascontiguousarray(keys[:, 1]),
-        indexing_keys=np.ascontiguousarray(keys[:, 0]),
-        words=_Repeatable(lambda: _words(connection)),
-        vectors=_Repeatable(lambda: _vectors(connection, dimension)),
+        passage_keys=passage_keys,
+        indexing_keys=indexing_keys,
+        words=_InSteps(reading, passage_keys, _words),
+        vectors=_InSteps(reading, passage_keys, partial(_vectors, dimension=dimension)),
     )
 
 
-_LIVE = """FROM indexings i JOIN passages p USING (indexing_key) LEFT JOIN vectors t USING (content_sha)
-    WHERE i.removed_seq IS NULL ORDER BY i.indexing_key, p.passage_key"""
-BATCH = 4096
-
-
 @dataclass(frozen=True, slots=True)
-class _Repeatable(Generic[Item]):
-    begin: Callable[[], Iterator[Item]]
+class _InSteps(Generic[Item]):
+    """What is read of the passages with these keys, in their order, anew whenever it is iterated."""
+
+    reading: Reading
+    passage_keys: Keys
+    read: Callable[[Connection, str], list[Item]]
+    """Takes keys as JSON."""
 
     def __iter__(self) -> Iterator[Item]:
-        return self.begin()
+        for first in range(0, len(self.passage_keys), BATCH):
+            keys = json.dumps(self.passage_keys[first : first + BATCH].tolist())
+            with self.reading() as connection:
+                found = self.read(connection, keys)
+            yield from found
 
 
-def _words(connection: Connection) -> Iterator[str]:
-    return (words for (words,) in connection.execute(f"SELECT p.words {_LIVE}"))
+_OF_KEYS = "FROM json_each(?) k LEFT JOIN passages p ON p.passage_key = k.value"
 
 
-def _vectors(connection: Connection, dimension: int) -> Iterator[Vectors]:
-    rows = connection.execute(f"SELECT t.vector, t.crc32 {_LIVE}")
-    while batch := list(islice(rows, BATCH)):
-        content = b"".join([_sound(vector, crc32, dimension) for vector, crc32 in batch])
-        yield np.frombuffer(content, "<f4").astype(np.float32, copy=False).reshape(len(batch), dimension)
+def _words(connection: Connection, keys: str) -> list[str]:
+    return [words or "" for (words,) in connection.execute(f"SELECT p.words {_OF_KEYS} ORDER BY k.key", (keys,))]
+
+
+def _vectors(connection: Connection, keys: str, *, dimension: int) -> list[Vectors]:
+    """In one batch."""
+    rows = connection.execute(
+        f"SELECT i.indexing_key IS NOT NULL AND i.removed_seq IS NULL, t.vector, t.crc32 {_OF_KEYS}"
+        " LEFT JOIN indexings i ON i.indexing_key = p.indexing_key"
+        " LEFT JOIN vectors t ON t.content_sha = p.content_sha ORDER BY k.key",
+        (keys,),
+    )
+    none = bytes(4 * dimension)
+    content = b"".join([_sound(vector, crc32, dimension) if is_live else none for is_live, vector, crc32 in rows])
+    return [np.frombuffer(content, "<f4").astype(np.float32, copy=False).reshape(-1, dimension)]
 
 
 def _sound(vector: bytes | None, crc32: int, dimension: int) -> bytes:

@@ -28,14 +28,21 @@ class ExactIndex:
         return rows[order], similarities[order]
 
     def similarities(self, question: Vectors, rows: RowNumbers) -> Vectors:
-        result: Vectors = (self._vectors[rows] * question).sum(axis=1, dtype=np.float32)
+        result: Vectors = (self.vectors(rows) * question).sum(axis=1, dtype=np.float32)
         return result
+
+    def vectors(self, rows: RowNumbers) -> Vectors:
+        return self._vectors[rows]
 
     def save(self, folder: Path) -> None:
         write_synced(folder / VECTORS, np.ascontiguousarray(self._vectors).tobytes())
 
 
 class ExactIndexes:
+    @property
+    def for_tails(self) -> ExactIndexes:
+        return self
+
     def kind(self, rows: int) -> str:
         return "exact"
 

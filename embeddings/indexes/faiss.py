@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import faiss
@@ -25,6 +26,10 @@ from embeddings.ports import VectorIndex, VectorIndexes
 FILE = "vectors.faiss"
 WORTH_HALVING = 16_384
 """Rows: comparing half of them takes longer than handing them to another thread."""
+SPARE = 50
+"""Rows beyond those that are wanted, in case a few of them are kept out."""
+FEW = 0.01
+"""Of all rows: where no more are kept out, it is quicker to look past them than to judge every row."""
 _LOADING = threading.Lock()
 """The limit of what FAISS reads is one for the whole process: that of a small index would refuse a large one."""
 
@@ -43,9 +48,18 @@ class FlatIndex:
         k = min(k, self._index.ntotal)
         if k == 0:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        rows, similarities = self._found(question, k, allowed)
+        rows, similarities = self._permitted(question, k, allowed)
         order = np.lexsort((rows, -similarities))[:k]
         return rows[order], similarities[order]
+
+    def _permitted(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
+        """The best k rows, and maybe more. Where few are kept out, they are looked past."""
+        if allowed is not None and np.count_nonzero(~allowed.mask) <= FEW * len(allowed.mask):
+            rows, similarities = self._found(question, min(k + SPARE, self._index.ntotal), None)
+            kept = allowed.mask[rows]
+            if np.count_nonzero(kept) >= k:
+                return rows[kept], similarities[kept]
+        return self._found(question, k, allowed)
 
     def _found(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
         """The best k rows, and maybe more. All rows are compared; where they are many, half by another thread."""
@@ -53,29 +67,27 @@ class FlatIndex:
         if allowed is not None or rows < WORTH_HALVING:
             return self._among(question, k, None if allowed is None else _selector(allowed))
         halves = faiss.IDSelectorRange(0, rows // 2), faiss.IDSelectorRange(rows // 2, rows)
-        with meanwhile(lambda: self._among(question, k, halves[1])) as among_others:
-            (one, of_one), (other, of_other) = self._among(question, k, halves[0]), among_others()
-        return np.concatenate([one, other]), np.concatenate([of_one, of_other])
+        return _in_two_threads(*(partial(self._among, question, k, half) for half in halves))
 
     def _among(self, question: Vectors, k: int, chosen: faiss.IDSelector | None) -> tuple[RowNumbers, Vectors]:
-        return self._searched(question, k, None if chosen is None else faiss.SearchParameters(sel=chosen))
-
-    def _searched(
-        self, question: Vectors, k: int, parameters: faiss.SearchParameters | None
-    ) -> tuple[RowNumbers, Vectors]:
         _stay_in_this_thread()
+        parameters = None if chosen is None else faiss.SearchParameters(sel=chosen)
         similarities, rows = self._index.search(question[None, :], k, params=parameters)
         found = rows[0] >= 0
         return rows[0][found], similarities[0][found]
 
     def similarities(self, question: Vectors, rows: RowNumbers) -> Vectors:
         self._check(question)
-        if not len(rows):
-            return np.empty(0, np.float32)
-        _stay_in_this_thread()
         # Summed row by row, so that a similarity does not depend on which rows it is asked for with.
-        result: Vectors = (self._index.reconstruct_batch(rows) * question).sum(axis=1, dtype=np.float32)
+        result: Vectors = (self.vectors(rows) * question).sum(axis=1, dtype=np.float32)
         return result
+
+    def vectors(self, rows: RowNumbers) -> Vectors:
+        if not len(rows):
+            return np.empty((0, self._index.d), np.float32)
+        _stay_in_this_thread()
+        held: Vectors = self._index.reconstruct_batch(rows)
+        return held
 
     def save(self, folder: Path) -> None:
         with writing_synced(folder / FILE) as write:
@@ -89,11 +101,18 @@ class FlatIndex:
 class FlatIndexes:
     """Makes flat indexes."""
 
+    @property
+    def for_tails(self) -> VectorIndexes:
+        return self
+
     def kind(self, rows: int) -> str:
         return "faiss-flat-fp16"
 
     def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> FlatIndex:
         index = faiss.IndexScalarQuantizer(dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        # Made as long as it will be before it is filled: what grows takes up to twice the memory.
+        index.codes.resize(rows * index.code_size)
+        index.codes.resize(0)
         for batch in _checked(batches):
             index.add(batch)
         return FlatIndex(index)
@@ -139,19 +158,46 @@ class InvertedIndex(FlatIndex):
         self._reach = math.ceil(index.nprobe * index.ntotal / index.nlist)
 
     def _found(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
-        return self._searched(question, k, self._parameters(question, k, allowed))
+        """The best k rows, and maybe more. Every second list on the way is looked into by another thread."""
+        lists, similarities = self._way(question, k, allowed)
+        selector = None if allowed is None else _selector(allowed)
+        halves = ((lists[first::2], similarities[first::2]) for first in (0, 1))
+        return _in_two_threads(*(partial(self._in_lists, question, k, *half, selector) for half in halves))
 
-    def _parameters(self, question: Vectors, k: int, allowed: Rows | None) -> faiss.SearchParameters:
+    def _way(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
+        """The lists that a search looks into, nearest first, and the similarity of each one's centroid."""
         _stay_in_this_thread()
-        _, lists = self._index.quantizer.search(question[None, :], self._index.nlist)
-        seen = np.cumsum(self._allowed_sizes(allowed)[lists[0]])
+        similarities, lists = (found[0] for found in self._index.quantizer.search(question[None, :], self._index.nlist))
+        seen = np.cumsum(self._allowed_sizes(allowed)[lists])
         wanted = max(self._reach, ROWS_PER_RESULT * k)
         probes = min(int(np.searchsorted(seen, wanted)) + 1, self._index.nlist)
-        if allowed is None:
-            return faiss.SearchParametersIVF(nprobe=probes)
-        if self._sizes[lists[0, :probes]].sum() > MOST_ON_THE_WAY * seen[probes - 1]:
+        if allowed is not None and self._sizes[lists[:probes]].sum() > MOST_ON_THE_WAY * seen[probes - 1]:
             probes = self._index.nlist
-        return faiss.SearchParametersIVF(nprobe=probes, sel=_selector(allowed))
+        return lists[:probes], similarities[:probes]
+
+    def _in_lists(
+        self,
+        question: Vectors,
+        k: int,
+        lists: RowNumbers,
+        similarities_of_centroids: Vectors,
+        selector: faiss.IDSelectorBitmap | None,
+    ) -> tuple[RowNumbers, Vectors]:
+        _stay_in_this_thread()
+        asked, keys, distances = (np.ascontiguousarray(each) for each in (question, lists, similarities_of_centroids))
+        rows, similarities = np.full(k, -1, np.int64), np.empty(k, np.float32)
+        if len(lists):
+            # The method of FAISS's wrapper takes no parameters, and so neither a number of lists nor a selector.
+            self._index.search_preassigned_c(
+                1,
+                faiss.swig_ptr(asked),
+                k,
+                *map(faiss.swig_ptr, (keys, distances, similarities, rows)),
+                False,
+                faiss.SearchParametersIVF(nprobe=len(lists), sel=selector),
+            )
+        found = rows >= 0
+        return rows[found], similarities[found]
 
     def _allowed_sizes(self, allowed: Rows | None) -> NDArray[np.int64]:
         """Of each list the rows that may come back."""
@@ -167,6 +213,10 @@ class InvertedIndex(FlatIndex):
 
 class InvertedIndexes:
     """Makes inverted indexes, the same one of the same vectors: rows are drawn and centroids begun by a fixed seed."""
+
+    @property
+    def for_tails(self) -> VectorIndexes:
+        return FlatIndexes()
 
     def kind(self, rows: int) -> str:
         return "faiss-ivf-fp16"
@@ -204,6 +254,10 @@ class IndexesBySize:
         self._many = many
         self._most_of_few = most_of_few
 
+    @property
+    def for_tails(self) -> VectorIndexes:
+        return self._few.for_tails
+
     def _for(self, rows: int) -> VectorIndexes:
         return self._few if rows <= self._most_of_few else self._many
 
@@ -223,7 +277,7 @@ def _train(index: faiss.IndexIVFScalarQuantizer, batches: Iterable[Vectors], row
     wanted = _drawn(rows, POINTS_PER_LIST * index.nlist)
     _stay_in_this_thread()
     if len(wanted):
-        index.train(np.concatenate(list(_chosen(batches, wanted))))
+        index.train(_chosen(batches, wanted, index.d))
     else:
         index.quantizer.add(np.zeros((1, index.d), np.float32))
         index.is_trained = True
@@ -235,13 +289,15 @@ def _drawn(rows: int, most: int) -> RowNumbers:
     return np.sort(np.random.default_rng(SEED).choice(rows, most, replace=False))
 
 
-def _chosen(batches: Iterable[Vectors], rows: RowNumbers) -> Iterator[Vectors]:
+def _chosen(batches: Iterable[Vectors], rows: RowNumbers, dimension: int) -> Vectors:
     """The given rows, ascending, out of all batches together."""
+    chosen = np.empty((len(rows), dimension), np.float32)
     first = 0
     for batch in batches:
         low, high = np.searchsorted(rows, [first, first + len(batch)])
-        yield np.ascontiguousarray(batch[rows[low:high] - first])
+        chosen[low:high] = batch[rows[low:high] - first]
         first += len(batch)
+    return chosen
 
 
 def _fitted_probes(index: faiss.IndexIVFScalarQuantizer) -> int:
@@ -307,6 +363,15 @@ def _is_expected(index: faiss.IndexScalarQuantizer | faiss.IndexIVFScalarQuantiz
         faiss.ScalarQuantizer.QT_fp16,
         faiss.METRIC_INNER_PRODUCT,
     )
+
+
+def _in_two_threads(
+    here: Callable[[], tuple[RowNumbers, Vectors]], there: Callable[[], tuple[RowNumbers, Vectors]]
+) -> tuple[RowNumbers, Vectors]:
+    """What two searches find together."""
+    with meanwhile(there) as found_there:
+        (rows, similarities), (others, of_others) = here(), found_there()
+    return np.concatenate([rows, others]), np.concatenate([similarities, of_others])
 
 
 def _selector(allowed: Rows) -> faiss.IDSelectorBitmap:

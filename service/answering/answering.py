@@ -15,6 +15,7 @@ from embeddings.filters import Filter
 from embeddings.text import content_words
 from service.answering.citations import Candidate, candidates
 from service.answering.composing import Finding, Statement, as_shown, compose, context_of, is_settled, sentences_of
+from service.answering.depth import ReadingOrder, reading_order
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
 from service.answering.followups import Exchange, complete
 from service.answering.intents import Part, inquire
@@ -123,22 +124,20 @@ class Answering:
         self, part: Part, request: AskRequest, collection: SearchableCollection, reader: Reader, started: float
     ) -> _Looked:
         found = collection.search(part.question, top_k=request.top_k, filter=request.filter, explain=request.explain)
-        hits = found.hits
+        order = reading_order(found.hits)
+        most = len(order.hits)
         if request.max_latency_ms is not None:
-            left_ms = request.max_latency_ms - 1000 * (self._clock() - started)
-            hits = hits[: self._pace.items_within(left_ms)]
+            most = min(most, self._pace.items_within(request.max_latency_ms - 1000 * (self._clock() - started)))
         reading_started = self._clock()
-        readings = _read(reader, part, hits)
+        finding = _read(reader, part, order, most)
         milliseconds = 1000 * (self._clock() - reading_started)
-        self._pace.record(items=len(readings), milliseconds=milliseconds)
-        read, unread = hits[: len(readings)], found.hits[len(readings) :]
-        ranked = _ranked(part, read, readings)
+        self._pace.record(items=len(finding.hits), milliseconds=milliseconds)
         return _Looked(
             part=part,
             found=found,
-            finding=Finding(part=part, hits=read, readings=readings, ranked=ranked),
+            finding=finding,
             milliseconds=milliseconds,
-            is_cut_short=len(read) == len(hits) < len(found.hits) and not is_settled(part.intent, ranked, unread),
+            is_cut_short=len(finding.hits) == most < len(order.hits) and _next_round(finding, order) > 0,
         )
 
     def _timings(self, looked: Sequence[_Looked], started: float) -> dict[str, float]:
@@ -150,14 +149,28 @@ class Answering:
         return {stage: round(milliseconds, 3) for stage, milliseconds in timings.items()}
 
 
-def _read(reader: Reader, part: Part, hits: Sequence[Hit]) -> tuple[Reading, ...]:
-    """Of the first hits, where they settle the question; else of all."""
+def _read(reader: Reader, part: Part, order: ReadingOrder, most: int) -> Finding:
+    """Of the first passages, until they settle the question or `most` are read."""
 
-    def enough(readings: Sequence[Reading]) -> bool:
-        read, unread = hits[: len(readings)], hits[len(readings) :]
-        return is_settled(part.intent, _ranked(part, read, readings), unread)
+    def finding(readings: Sequence[Reading]) -> Finding:
+        hits = order.hits[: len(readings)]
+        ranked = as_shown(part.intent, candidates(hits, readings))
+        return Finding(part=part, hits=hits, readings=tuple(readings), ranked=ranked)
 
-    return tuple(reader.read(part.question, [_to_read(hit) for hit in hits], enough=enough)) if hits else ()
+    def more(readings: Sequence[Reading]) -> int:
+        return _next_round(finding(readings), order)
+
+    passages = [_to_read(hit) for hit in order.hits[:most]]
+    return finding(reader.read(part.question, passages, more=more) if passages else ())
+
+
+def _next_round(finding: Finding, order: ReadingOrder) -> int:
+    """How many passages are still to be read after those of the finding."""
+    read = len(finding.hits)
+    unread, is_promising = order.hits[read:], read < order.promising
+    if is_settled(finding.part.intent, finding.ranked, unread, is_promising=is_promising):
+        return 0
+    return order.next_round(read)
 
 
 def _evidence(reader: Reader, part: Part, hit: Hit, word: Word) -> Candidate | None:
@@ -191,10 +204,6 @@ def _reason_without_reading(looked: Sequence[_Looked], *, is_readable: bool) -> 
     if not found.hits:
         return NoAnswerReason.NO_PASSAGES
     return None if is_readable else NoAnswerReason.UNSUPPORTED_LANGUAGE
-
-
-def _ranked(part: Part, hits: Sequence[Hit], readings: Sequence[Reading]) -> tuple[Candidate, ...]:
-    return as_shown(part.intent, candidates(hits, readings))
 
 
 def _to_read(hit: Hit) -> ReadingPassage:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from service.answering.domain import Reading, ReadingPassage
-from service.answering.ports import Enough, Reader
+from service.answering.ports import More, Reader
 
 FORMAT = 1
 
@@ -164,13 +164,9 @@ class CalibratedReader:
     def threshold(self) -> float:
         return self._calibration.threshold
 
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
-        def calibrated_enough(readings: Sequence[Reading]) -> bool:
-            return enough is not None and enough(self._all_calibrated(readings))
-
-        return self._all_calibrated(
-            self._reader.read(question, passages, enough=None if enough is None else calibrated_enough)
-        )
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
+        seen: More | None = None if more is None else lambda readings: more(self._all_calibrated(readings))
+        return self._all_calibrated(self._reader.read(question, passages, more=seen))
 
     def _all_calibrated(self, readings: Sequence[Reading]) -> list[Reading]:
         return [self._calibrated(reading) for reading in readings]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from embeddings.domain import Hit, Passage, Span
 from embeddings.errors import DeletedDocument, NotThere
@@ -98,7 +99,13 @@ def cite(candidate: Candidate, *, number: int, stored: StoredText, is_marked: bo
     )
 
 
+@lru_cache(maxsize=64)
+def sentences_in(text: str) -> tuple[Span, ...]:
+    """Of a passage; an answer looks at those of the same few again and again."""
+    return tuple(sentence_spans(text))
+
+
 def sentences_around(text: str, span: Span) -> Span:
-    touched = [each for each in sentence_spans(text) if each.start < span.end and span.start < each.end]
+    touched = [each for each in sentences_in(text) if each.start < span.end and span.start < each.end]
     pieces = [span, *touched]
     return Span(min(each.start for each in pieces), max(each.end for each in pieces))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from embeddings.domain import Hit, Passage, Span
-from embeddings.text import content_words, sentence_spans
-from service.answering.citations import Candidate, cite, sentences_around
+from embeddings.text import content_words
+from service.answering.citations import Candidate, cite, sentences_around, sentences_in
 from service.answering.comparisons import Order
 from service.answering.domain import Citation, Claim, Reading, ReadingPassage, Support
 from service.answering.enumerations import enumeration_around
@@ -103,14 +103,20 @@ def as_shown(intent: Intent, ranked: Sequence[Candidate]) -> tuple[Candidate, ..
     return tuple(sorted(shown.values(), key=lambda candidate: -candidate.probability))
 
 
-def is_settled(intent: Intent, ranked: Sequence[Candidate], unread: Iterable[Hit]) -> bool:
-    """Whether a sure answer stands in what has been read, and no unread passage looks like contradicting it.
+def is_settled(intent: Intent, ranked: Sequence[Candidate], unread: Iterable[Hit], *, is_promising: bool) -> bool:
+    """Whether no more need be read: what was is sure, or what is left not promising, and not like contradicting it.
 
     A list may go on in any passage, and yes and no are what all passages say together.
     """
-    if intent not in (Intent.FACT, Intent.EXPLANATION) or not ranked or ranked[0].probability < SURE:
+    if intent not in (Intent.FACT, Intent.EXPLANATION):
         return False
-    return first_figure(ranked[0].text) is None or not any(_may_disagree(ranked[0], hit.passage) for hit in unread)
+    if is_promising and (not ranked or ranked[0].probability < SURE):
+        return False
+    return (
+        not ranked
+        or first_figure(ranked[0].text) is None
+        or not any(_may_disagree(ranked[0], hit.passage) for hit in unread)
+    )
 
 
 def _drafts(finding: Finding, threshold: float, stored: StoredText, evidence: Evidence) -> Iterator[Draft]:
@@ -175,7 +181,7 @@ def _may_be_of_one_time(one: str, other: str) -> bool:
 def _may_disagree(best: Candidate, passage: Passage) -> bool:
     """Whether a passage has a figure in a sentence on what looks like the same thing."""
     known = _whole_sentence(best).text
-    sentences = (passage.text[span.start : span.end] for span in sentence_spans(passage.text))
+    sentences = (passage.text[span.start : span.end] for span in sentences_in(passage.text))
     return any(first_figure(sentence) is not None and _is_alike(known, sentence) for sentence in sentences)
 
 
@@ -276,7 +282,7 @@ def _showing(word: Word, question: str, sentence: Candidate) -> Candidate | None
 
 def _with_the_sentence_before(candidate: Candidate) -> Candidate | None:
     start, end = candidate.start - candidate.passage.start, candidate.end - candidate.passage.start
-    before = [span for span in sentence_spans(candidate.passage.text) if span.end <= start]
+    before = [span for span in sentences_in(candidate.passage.text) if span.end <= start]
     return _moved(candidate, Span(before[-1].start, end)) if before else None
 
 
@@ -288,7 +294,7 @@ def sentences_of(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
             span,
             ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
         )
-        for span in sentence_spans(text)
+        for span in sentences_in(text)
     ]
 
 

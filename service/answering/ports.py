@@ -7,8 +7,8 @@ from typing import Protocol, TypeAlias
 
 from service.answering.domain import Reading, ReadingPassage
 
-Enough: TypeAlias = Callable[[Sequence[Reading]], bool]
-"""Whether the readings of the first passages make it needless to read the others."""
+More: TypeAlias = Callable[[Sequence[Reading]], int]
+"""How many passages to read next, in view of the readings of the first ones, none at the start; 0 to stop."""
 
 
 class Reader(Protocol):
@@ -22,8 +22,8 @@ class Reader(Protocol):
         """The confidence under which it is better to say nothing; fitted together with the probabilities."""
         ...
 
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
-        """One reading for each passage, in their order; a reader that is told when it is enough may stop early."""
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
+        """One reading for each passage, in their order; a reader that may ask for more may stop early."""
         ...
 
 

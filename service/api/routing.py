@@ -29,8 +29,8 @@ from service.api.problems import (
     UNAUTHORISED,
     Problem,
 )
-from service.api.schemas.requests import BATCH_SIZE
 from service.keys import Grant, Scope
+from service.limits import limited
 from service.rates import network_of
 from service.settings import Settings
 
@@ -111,7 +111,8 @@ class ContractRoute(APIRoute):
             counted = CountedRequest(request.scope, request.receive, limit=self.limit(request.app.state.settings))
             if self.body_field is not None:
                 self._charge(request, self.cost(await counted.read_json()) - 1)
-            return await handle(counted)
+            with limited(request.app.state.settings.limits):
+                return await handle(counted)
 
         return checked
 
@@ -168,7 +169,7 @@ class QuestionRoute(ContractRoute):
 class BatchRoute(QuestionRoute):
     @staticmethod
     def limit(settings: Settings) -> int:
-        return BATCH_SIZE * settings.max_question_bytes
+        return settings.max_batch * settings.max_question_bytes
 
     @staticmethod
     def cost(parsed: object) -> int:

@@ -18,6 +18,8 @@ from service.evaluation.served import Request, Served, drive, running, served
 COLLECTION = "compared"
 MOST_OF_A_JOB = 1000
 """Documents that this service takes in one request."""
+LONGEST_QUESTION = 20_000
+"""Characters: some of the judged ones are whole abstracts."""
 LOOK_SECONDS = 0.05
 """Between two looks at a job."""
 _DESCRIBE = """
@@ -60,7 +62,7 @@ class Loccit:
     name = "Loccit"
 
     def running(self, folder: Path) -> AbstractContextManager[Served]:
-        return served(folder / "data")
+        return served(folder / "data", max_question_characters=LONGEST_QUESTION)
 
     def put(self, service: Served, texts: Sequence[Text]) -> None:
         drive(service.url, [Request(method="PUT", path=f"/v1/collections/{COLLECTION}", body={})], clients=1)

@@ -38,9 +38,10 @@ class Served:
 
 
 @contextmanager
-def served(data: Path) -> Iterator[Served]:
+def served(data: Path, **settings: object) -> Iterator[Served]:
     """Run scripts/serve until the block ends. It replaces itself with the service: the process id stays."""
-    command: list[str | Path] = [ROOT / "scripts" / "serve", "--port", "0", "--data", data]
+    set_otherwise = (f"LOCCIT_{name.upper()}={value}" for name, value in settings.items())
+    command: list[str | Path] = ["env", *set_otherwise, ROOT / "scripts" / "serve", "--port", "0", "--data", data]
     with running(
         command, log=data.with_suffix(".log"), address=lambda: running_url(data), ready="/health/ready"
     ) as found:

@@ -16,6 +16,7 @@ from embeddings.collection import Collection
 from embeddings.domain import Hit, Span
 from embeddings.filters import Filter, parse_filter
 from service.answering.composing import context_of
+from service.answering.depth import reading_order
 from service.answering.domain import ReadingPassage
 from service.answering.readers.confidence import verdict_features
 from service.answering.readers.span import SpanReader
@@ -141,7 +142,8 @@ def _id(title: str) -> str:
 def _case(
     reader: SpanReader, collection: Collection, question: str, gold: Asked | None, filter: Filter | None = None
 ) -> Case:
-    hits = collection.search(question, top_k=TOP_K, filter=filter).hits
+    order = reading_order(collection.search(question, top_k=TOP_K, filter=filter).hits)
+    hits = order.hits[: order.promising]
     found = [
         (features, _is_right(hit, span, gold))
         for hit, weighed in zip(hits, reader.weigh(question, list(map(_to_read, hits))), strict=True)

@@ -58,7 +58,7 @@
   const style = new CSSStyleSheet();
   style.replaceSync(STYLE);
   root.adoptedStyleSheets = [style];
-  const input = make("input", { type: "text", maxLength: 2000, required: true, placeholder: label, ariaLabel: label });
+  const input = make("input", { type: "text", required: true, placeholder: label, ariaLabel: label });
   const button = make("button", { type: "submit" }, "Ask");
   const output = make("div", { ariaLive: "polite" });
   const form = make("form", {}, input, button);

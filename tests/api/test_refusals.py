@@ -233,3 +233,28 @@ def test_more_than_may_wait_is_refused_at_once(
             problem(response, 503)
             assert response.headers["retry-after"] == "1"
         assert api("POST", "/v1/search", json=asked).status_code == 200
+
+
+def test_a_deployment_says_how_much_a_request_may_ask_for(
+    other_settings: Callable[..., Settings], engine: Engine, collection: str
+) -> None:
+    settings = other_settings(max_question_characters=12, max_top_k=60, max_batch=2)
+    asked = {"question": "Who built it", "collection": collection, "top_k": 60}
+    refused: list[tuple[str, dict[str, Any], str, str]] = [
+        ("/v1/search", {**asked, "question": "Who built it?"}, "/question", "12"),
+        ("/v1/ask", {**asked, "top_k": 61}, "/top_k", "60"),
+        ("/v1/search", {**asked, "max_per_document": 61}, "/max_per_document", "60"),
+        ("/v1/search/batch", {"requests": [asked] * 3}, "/requests", "2"),
+        ("/v1/ask/batch", {"requests": [asked, {**asked, "top_k": 61}]}, "/requests/1/top_k", "60"),
+    ]
+    with calling(create_app(settings, engine=engine)) as api:
+        for path, body, pointer, most in refused:
+            [error] = problem(api("POST", path, json=body), 422)["errors"]
+            assert (error["pointer"], most in error["detail"]) == (pointer, True)
+        assert api("POST", "/v1/search", json=asked).status_code == 200
+        assert api("POST", "/v1/ask/batch", json={"requests": [asked] * 2}).status_code == 200
+        schemas = api.json("GET", "/openapi.json")["components"]["schemas"]
+
+    assert schemas["SearchBody"]["properties"]["question"]["maxLength"] == 12
+    assert schemas["AskBody"]["properties"]["top_k"]["maximum"] == 60
+    assert schemas["AskBatchBody"]["properties"]["requests"]["maxItems"] == 2

@@ -9,14 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
 import pytest
 
 from embeddings import backups
 from embeddings.backups import MANIFEST, Backup, BackupRefused, back_up, restore
 from embeddings.collection import Collection
-from embeddings.corpus.database import copy_database
+from embeddings.corpus.database import Database, copy_database
 from embeddings.domain import DeleteReceipt
-from embeddings.errors import LoccitError, StoreLocked
+from embeddings.errors import LoccitError, StoreLocked, StoreReadOnly
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from tests.integration.conftest import OpenLibrary, parts, plain
@@ -154,6 +155,41 @@ def test_a_folder_that_holds_something_is_restored_only_when_asked(backup: Path,
     assert len(list((target / "collections").iterdir())) == 2
     restore(backup, target, silent, overwrite=True)
     assert len(contents(target)["notes"]) == 8
+
+
+def test_what_a_registry_says_is_in_its_one_file_even_where_closing_it_fails(
+    library: Library, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = Database.close
+
+    def failing(self: Database) -> None:
+        """The disk fails while the log is moved into the database: SQLite keeps both, and says nothing."""
+        self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        close(self)
+
+    expected = {info.collection: info.documents for info in library.collections()}
+    monkeypatch.setattr(Database, "close", failing)
+    back_up(data, tmp_path / "backup", silent)
+    assert not (tmp_path / "backup" / "system.db-wal").exists()
+    restore(tmp_path / "backup", tmp_path / "restored", silent)
+    assert {name: len(stored) for name, stored in contents(tmp_path / "restored").items()} == expected
+
+
+def test_where_the_disk_fails_under_the_new_registry_the_old_one_stays(
+    backup: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    restore(backup, elsewhere, silent)
+    before = contents(elsewhere)
+
+    def failing(_: Database) -> None:
+        raise StoreReadOnly("A write to disk failed.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "truncate_log", failing)
+        with pytest.raises(StoreReadOnly):
+            restore(backup, elsewhere, silent, overwrite=True)
+    assert contents(elsewhere) == before
 
 
 def test_a_damaged_registry_can_be_restored_over(backup: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -59,6 +60,31 @@ def test_a_page_that_is_damaged_while_it_serves_is_not_served(data: Path, monkey
         with pytest.raises(StoreCorrupt), notes.writing() as connection:
             connection.execute("UPDATE versions SET title = 'Birds'")
         assert notes.is_writable
+
+
+def tables() -> list[str]:
+    with (
+        TemporaryDirectory() as folder,
+        closing(Database(Path(folder) / "some.db", schema="collection")) as some,
+        some.reading() as connection,
+    ):
+        rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+    return [name for (name,) in rows]
+
+
+@pytest.mark.parametrize("table", tables())
+def test_a_check_while_it_serves_looks_at_every_table(data: Path, monkeypatch: pytest.MonkeyPatch, table: str) -> None:
+    monkeypatch.setattr(database, "CHECKED_AT_ONCE_BYTES", 0)
+    with closing(Database(store(data), schema="collection")) as notes:
+        notes.check(lambda: False)
+        with notes.reading() as connection:
+            page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).get
+        notes.truncate_log()
+        with store(data).open("r+b") as file:
+            file.seek(4096 * page - 100)
+            file.write(b"\xff" * 50)
+        with pytest.raises(StoreCorrupt):
+            notes.check(lambda: False)
 
 
 def test_a_damaged_page_is_not_backed_up(data: Path, tmp_path: Path) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 import numpy as np
 import pytest
 
+from embeddings import library as libraries
 from embeddings.collection import Parts
 from embeddings.corpus import database
-from embeddings.domain import Rows, Vectors
+from embeddings.corpus.database import Database
+from embeddings.domain import Vectors
 from embeddings.errors import StoreCorrupt
 from embeddings.indexes.exact import ExactIndexes
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
@@ -141,6 +146,46 @@ def test_a_large_store_is_checked_while_it_serves_and_quarantined_if_damaged(
             library.collection("notes")
 
 
+def test_nothing_more_is_written_into_a_store_that_was_found_damaged(
+    grown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKED_AT_ONCE_BYTES", 0)
+    damage_a_page(grown)
+    check, began = Database.check, threading.Event()
+
+    def late(self: Database, is_cancelled: Callable[[], bool]) -> None:
+        began.wait()
+        check(self, is_cancelled)
+
+    monkeypatch.setattr(Database, "check", late)
+    with opened(grown) as library:
+        notes = library.collection("notes")
+        notes.put("early", plain("An early entry."))
+        began.set()
+        assert happens(lambda: not library.checks()["store"].ok)
+        with pytest.raises(StoreCorrupt, match="'notes' is damaged"):
+            notes.put("late", plain("A late entry."))
+
+
+class Prompt(ThreadPoolExecutor):
+    """Has done what it is given before it gives back a future."""
+
+    def submit(self, work: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        future = super().submit(work, *given, **named)
+        wait([future])
+        return future
+
+
+def test_damage_that_is_found_while_the_library_still_opens_does_not_keep_it_from_opening(
+    grown: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKED_AT_ONCE_BYTES", 0)
+    monkeypatch.setattr(libraries, "ThreadPoolExecutor", Prompt)
+    damage_a_page(grown)
+    with opened(grown) as library:
+        assert not library.checks()["store"].ok
+
+
 def test_a_large_store_that_is_sound_goes_on_serving(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "CHECKED_AT_ONCE_BYTES", 0)
     with opened(grown) as library:
@@ -150,14 +195,3 @@ def test_a_large_store_that_is_sound_goes_on_serving(grown: Path, monkeypatch: p
         notes.database.check(lambda: True)
         notes.put("late", plain("A late entry."))
         assert library.checks()["store"].ok
-
-
-def test_joined_lists_of_words_are_those_of_all_texts_together() -> None:
-    texts = ["heron otter", "", "otter wren wren", "heron", "crane otter"]
-    joined, whole = MemoryWordIndex(texts[:2]).followed_by(MemoryWordIndex(texts[2:])), MemoryWordIndex(texts)
-    allowed = Rows(mask=np.array([1, 1, 0, 1, 1], bool), indexing_keys=np.arange(0), is_inclusive=True)
-    assert len(joined) == len(whole)
-    for word in ("heron", "otter", "wren", "crane", "absent"):
-        assert joined.document_frequency(word) == whole.document_frequency(word)
-        for rows in (None, allowed):
-            assert joined.candidates([word], 9, rows).tolist() == whole.candidates([word], 9, rows).tolist()

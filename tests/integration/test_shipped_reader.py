@@ -80,18 +80,20 @@ def test_a_passage_is_read_the_same_whatever_is_beside_it(reader: SpanReader) ->
     )
 
 
-def test_reading_stops_when_it_is_enough_as_if_there_were_no_more_passages(reader: SpanReader) -> None:
+def test_reading_in_rounds_gives_what_reading_the_same_passages_at_once_gives(reader: SpanReader) -> None:
     question = "When was the harbour of Oldport built?"
     passages = [passage(text) for text in (ELSEWHERE, CRANES, AGREEING, ELSEWHERE * 2, CRANES * 2, AGREEING * 2)]
-    seen: list[int] = []
+    seen: list[list[Reading]] = []
 
-    def never(readings: Sequence[Reading]) -> bool:
-        seen.append(len(readings))
-        return False
+    def more(readings: Sequence[Reading]) -> int:
+        seen.append(list(readings))
+        return 3 if len(readings) < 6 else 0
 
-    assert reader.read(question, passages, enough=lambda _: True) == reader.read(question, passages[:4])
-    assert reader.read(question, passages, enough=never) == reader.read(question, passages)
-    assert seen == [4, 6]
+    assert reader.read(question, passages, more=more) == reader.read(question, passages)
+    assert seen == [[], reader.read(question, passages[:3])]
+    assert reader.read(question, passages, more=lambda readings: 4 - len(readings)) == reader.read(
+        question, passages[:4]
+    )
 
 
 @settings(max_examples=40, deadline=None)

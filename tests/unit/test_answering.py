@@ -1,108 +1,29 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embeddings.domain import Hit, Passage, Scores, SearchResult, Span
-from embeddings.errors import DeletedDocument
-from embeddings.filters import Filter
+from embeddings.domain import Span
 from service.answering.answering import Answering, AskRequest, Exchange
-from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
-from service.answering.ports import Enough, Reader
-
-TEXT = (
-    "Pemberlow Bakery stands on the quay. It was founded by Ada Marsh in 1921.\n"
-    "The oven burns beech wood. The bakery\nemploys 14 people."
+from service.answering.domain import NoAnswerReason, Reading, ReadingPassage, Support
+from service.answering.ports import More
+from tests.unit.scripted import (
+    EMPLOYS,
+    FOUNDED,
+    TEXT,
+    Scripted,
+    Shelf,
+    ask,
+    assert_claims_partition,
+    passage,
+    place,
+    saying,
+    shelf,
 )
-FOUNDED = Span(TEXT.index("It was"), TEXT.index("\nThe oven"))
-EMPLOYS = Span(TEXT.index("The bakery\n"), len(TEXT))
-
-
-def passage(document_id: str, text: str, *, start: int = 0) -> Passage:
-    return Passage(
-        passage_id=f"{document_id}:{start}",
-        collection="default",
-        document_id=document_id,
-        version=1,
-        current=True,
-        title="A title",
-        uri=None,
-        headings=("Part", "Chapter"),
-        page=None,
-        start=start,
-        end=start + len(text),
-        text=text,
-        metadata={},
-    )
-
-
-@dataclass
-class Shelf:
-    """A collection in memory that finds everything, in order."""
-
-    texts: dict[str, str]
-    passages: list[Passage]
-    live: int = 1
-    allowed: int = 1
-    deleted: set[str] = field(default_factory=set)
-    asked: list[str] = field(default_factory=list)
-
-    def search(self, question: str, *, top_k: int, filter: Filter | None = None, explain: bool = False) -> SearchResult:
-        self.asked.append(question)
-        return SearchResult(
-            hits=tuple(Hit(passage=each, scores=Scores(fused=0.03)) for each in self.passages[:top_k]),
-            seq=7,
-            live_passages=self.live,
-            allowed_passages=self.allowed,
-            timings_ms={"encode": 1.23456, "search": 2.0},
-            explain={"dense": "trace"} if explain else None,
-        )
-
-    def slice(self, document_id: str, version: int, start: int, end: int) -> str:
-        if document_id in self.deleted:
-            raise DeletedDocument("It was deleted.")
-        return self.texts[document_id][max(0, start) : end]
-
-
-@dataclass
-class Scripted:
-    """A reader that says of each passage what it is told to say."""
-
-    says: Callable[[ReadingPassage], Sequence[tuple[Span, float]]]
-    threshold: float = 0.5
-    name: str = "scripted"
-    read_passages: int = 0
-    stops_early: bool = False
-
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
-        readings: list[Reading] = []
-        for each in passages:
-            spans = tuple(ReadSpan(span=span, probability=p) for span, p in self.says(each))
-            readings.append(Reading(spans=spans, no_answer=0.1))
-            if self.stops_early and enough is not None and enough(readings):
-                break
-        self.read_passages = len(readings)
-        return readings
-
-
-def shelf(*texts: str) -> Shelf:
-    named = {f"d{number}": text for number, text in enumerate(texts)}
-    return Shelf(texts=named, passages=[passage(name, text) for name, text in named.items()])
-
-
-def ask(
-    reader: Scripted, collection: Shelf, request: AskRequest | None = None, *, foreign: Reader | None = None
-) -> Answer:
-    answering = Answering(reader=reader, encoder_name="words", foreign=foreign)
-    return answering.answer(request or AskRequest(question="Who founded it?"), collection)
-
-
-def saying(*spans: tuple[Span, float]) -> Scripted:
-    return Scripted(lambda _: spans)
 
 
 def test_an_answer_is_the_best_span_with_the_sentence_that_holds_it() -> None:
@@ -161,17 +82,6 @@ def test_whatever_a_reader_says_every_citation_is_the_stored_text(
     assert_claims_partition(answer)
 
 
-def assert_claims_partition(answer: Answer) -> None:
-    end = 0
-    for claim in answer.claims:
-        assert answer.answer is not None
-        assert answer.answer[claim.start : claim.end] == claim.text
-        assert answer.answer[end : claim.start] in ("; ", " ") or end == claim.start == 0
-        assert all(answer.citations[number - 1].number == number for number in claim.citations)
-        end = claim.end
-    assert end == len(answer.answer or "")
-
-
 def test_a_passage_that_no_longer_says_what_is_stored_is_passed_over() -> None:
     collection = shelf(TEXT, "Ada Marsh baked.")
     collection.texts["d0"] = TEXT.replace("Ada", "Eve")
@@ -196,18 +106,14 @@ class Knowing(Scripted):
 
     answers: dict[str, tuple[Span, float]] = field(default_factory=dict)
 
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
         known = [found for word, found in self.answers.items() if word in question]
         self.says = lambda _: known
-        return super().read(question, passages, enough=enough)
+        return super().read(question, passages, more=more)
 
 
 def knowing(**answers: tuple[Span, float]) -> Knowing:
     return Knowing(says=lambda _: [], answers=answers)
-
-
-def place(words: str, text: str = TEXT) -> Span:
-    return Span(text.index(words), text.index(words) + len(words))
 
 
 def test_each_of_two_questions_in_one_gets_a_claim() -> None:
@@ -355,46 +261,3 @@ def test_explain_gives_the_whole_trace() -> None:
     part = {"question": "Who?", "intent": "fact", "search": {"dense": "trace"}, "reader": [read]}
     assert answer.explain == {"parts": [part], "threshold": 0.5}
     assert ask(reader, shelf(TEXT)).explain is None
-
-
-def early(*spans: tuple[Span, float]) -> Scripted:
-    """It may stop after each passage."""
-    return Scripted(lambda each: [spans[0]] if each.text.startswith("Pemberlow") else spans[1:], stops_early=True)
-
-
-NAME = place("Ada Marsh")
-
-
-@pytest.mark.parametrize(
-    ("question", "probability", "read"),
-    [
-        ("Who founded it?", 0.9, 1),
-        ("Why was it founded?", 0.9, 1),
-        ("Who founded it?", 0.6, 3),
-        ("List all founders of the bakery.", 0.9, 3),
-        ("Is it founded by Ada?", 0.9, 3),
-    ],
-    ids=["sure", "a sure reason", "unsure", "a list", "yes or no"],
-)
-def test_a_sure_answer_is_not_looked_for_any_further(question: str, probability: float, read: int) -> None:
-    reader = early((NAME, probability))
-
-    answer = ask(reader, shelf(TEXT, "The quay is long.", "Oak burns well."), AskRequest(question=question))
-
-    assert reader.read_passages == read
-    assert (answer.degraded, len(answer.hits)) == (None, 3)
-    assert [hit.scores.reader is None for hit in answer.hits] == [number >= read for number in range(3)]
-
-
-@pytest.mark.parametrize(
-    ("other", "read"),
-    [("The quay is 90 metres long.", 1), ("Today the bakery employs 20 people.", 2)],
-    ids=["another figure", "another figure for the same thing"],
-)
-def test_a_sure_figure_is_compared_with_those_of_further_passages(other: str, read: int) -> None:
-    reader = early((place("14"), 0.9), (Span(other.index("0") - 1, other.index("0") + 1), 0.8))
-
-    answer = ask(reader, shelf(TEXT, other), AskRequest(question="How many people work there?"))
-
-    assert reader.read_passages == read
-    assert [claim.conflict for claim in answer.claims] == ([None] if read == 1 else [1, 1])

@@ -11,7 +11,7 @@ import pytest
 from embeddings.domain import Span
 from service.answering.calibration import CalibratedReader, Calibration, Isotonic, Platt, UnsoundCalibration
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
-from service.answering.ports import Enough
+from service.answering.ports import More
 from service.evaluation.fitting import CannotFit, choose, cross_validated, fit
 
 PLATT = Calibration(
@@ -24,7 +24,7 @@ class TwoSpans:
     name = "quoting"
     threshold = 0.16
 
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
         spans = (ReadSpan(span=Span(0, 3), probability=0.6), ReadSpan(span=Span(4, 7), probability=0.2))
         return [Reading(spans=spans, no_answer=0.2, yes=0.6) for _ in passages]
 
@@ -39,23 +39,21 @@ def test_a_calibrated_reader_finds_the_same_with_other_probabilities() -> None:
     assert (reader.name, reader.threshold) == ("quoting", 0.3)
 
 
-def test_what_is_enough_is_judged_by_calibrated_probabilities() -> None:
+def test_whether_to_read_more_is_judged_by_calibrated_probabilities() -> None:
     seen: list[float] = []
 
     class Asking(TwoSpans):
-        def read(
-            self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None
-        ) -> list[Reading]:
+        def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
             readings = super().read(question, passages)
-            assert enough is None or enough(readings)
+            assert more is None or more(readings) == 0
             return readings
 
-    def enough(readings: Sequence[Reading]) -> bool:
+    def more(readings: Sequence[Reading]) -> int:
         seen.extend(reading.spans[0].probability for reading in readings)
-        return True
+        return 0
 
     passage = ReadingPassage(text="one two", context="", similarity=None, bm25=None, fused=0.0)
-    CalibratedReader(Asking(), ISOTONIC).read("?", [passage], enough=enough)
+    CalibratedReader(Asking(), ISOTONIC).read("?", [passage], more=more)
     CalibratedReader(Asking(), ISOTONIC).read("?", [passage])
     assert seen == [0.5]
 

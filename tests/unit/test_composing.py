@@ -8,8 +8,8 @@ import pytest
 from embeddings.domain import Span
 from service.answering.answering import Answering, AskRequest
 from service.answering.domain import Answer, Reading, ReadingPassage, ReadSpan, Support
-from service.answering.ports import Enough
-from tests.unit.test_answering import Shelf, assert_claims_partition, shelf
+from service.answering.ports import More
+from tests.unit.scripted import Shelf, assert_claims_partition, shelf
 
 HARBOUR = "The harbour has 12 cranes and three sheds. It was built in 1884. Its master is Ada Marsh."
 RIVAL = "Oldport has 9 cranes. Its sheds burned down."
@@ -26,7 +26,7 @@ class Keyed:
     threshold: float = 0.3
     name: str = "keyed"
 
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
         wanted = {words: p for word, found in self.answers.items() if word in question for words, p in found.items()}
         return [self._reading(passage.text, wanted) for passage in passages]
 

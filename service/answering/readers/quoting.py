@@ -12,7 +12,7 @@ import numpy as np
 from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.ports import Encoder
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
-from service.answering.ports import Enough
+from service.answering.ports import More
 from service.answering.questions import analyse
 from service.answering.readers.evidence import (
     CHEAP_FEATURES,
@@ -78,7 +78,7 @@ class QuotingReader:
     def threshold(self) -> float:
         return self._parameters.threshold
 
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
         """All of them: what is costly here, the encoder, sees the best sentences of all passages anyway."""
         chosen, features = self.gather(question, passages)
         probabilities = self._probabilities(features)

@@ -18,7 +18,7 @@ from embeddings.encoders.compiled import open_session
 from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.text import words
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
-from service.answering.ports import Enough
+from service.answering.ports import More
 from service.answering.readers.confidence import Confidence, span_features, verdict_features
 from service.answering.readers.decoding import Decoded, PassageScores, decode
 from service.answering.readers.inputs import ReaderInput, ReaderTokenizer
@@ -28,8 +28,6 @@ MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 CONFIDENCE = "confidence.json"
 MANIFEST = "manifest.json"
-ROUND = 4
-"""Passages that are read before it is asked whether they are enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +84,15 @@ class SpanReader:
     def threshold(self) -> float:
         return self._confidence.threshold
 
-    def read(self, question: str, passages: Sequence[ReadingPassage], *, enough: Enough | None = None) -> list[Reading]:
-        inputs = self._inputs(question, passages)
-        step = len(inputs) if enough is None else ROUND
+    def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
         scores: list[PassageScores] = []
+        inputs: list[ReaderInput] = []
         readings: list[Reading] = []
-        while len(scores) < len(inputs):
-            scores += self.scores(inputs[len(scores) : len(scores) + step])
-            readings = self._readings(passages[: len(scores)], inputs[: len(scores)], scores)
-            if enough is not None and enough(readings):
-                break
+        while len(readings) < len(passages) and (step := more(readings) if more else len(passages)):
+            coming = self._inputs(question, passages[len(readings) : len(readings) + step])
+            inputs += coming
+            scores += self.scores(coming)
+            readings = self._readings(passages[: len(inputs)], inputs, scores)
         return readings
 
     def _inputs(self, question: str, passages: Sequence[ReadingPassage]) -> list[ReaderInput]:

@@ -14,6 +14,7 @@ from embeddings.domain import Metadata, MetadataValue
 from embeddings.errors import InvalidFilter
 from embeddings.filters import Filter, parse_filter
 from service.api.pointers import escaped
+from service.api.schemas.atmost import AtMost
 
 COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 DOCUMENT_PATTERN = r"^[A-Za-z0-9._~-]{1,200}$"
@@ -98,7 +99,10 @@ _METADATA_SCHEMA = {
 }
 
 Question: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=2000, examples=["Who built Harwick Lighthouse?"]), AfterValidator(_visible)
+    str,
+    Field(min_length=1, examples=["Who built Harwick Lighthouse?"]),
+    AtMost(lambda limits: limits.question_characters),
+    AfterValidator(_visible),
 ]
 CollectionId: TypeAlias = Annotated[str, Field(pattern=COLLECTION_PATTERN, examples=["default"])]
 DocumentId: TypeAlias = Annotated[
@@ -106,7 +110,7 @@ DocumentId: TypeAlias = Annotated[
 ]
 FilterField: TypeAlias = Annotated[Filter | None, BeforeValidator(_filter), WithJsonSchema(_FILTER_SCHEMA)]
 MetadataField: TypeAlias = Annotated[Metadata, BeforeValidator(metadata_of), WithJsonSchema(_METADATA_SCHEMA)]
-TopK: TypeAlias = Annotated[int, Field(ge=1, le=50)]
+TopK: TypeAlias = Annotated[int, Field(ge=1), AtMost(lambda limits: limits.top_k)]
 Seq: TypeAlias = Annotated[int, Field(ge=0, lt=2**53)]
 Title: TypeAlias = Annotated[str, Field(max_length=1000)]
 Uri: TypeAlias = Annotated[str, Field(max_length=2000)]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from service.answering.answering import AskRequest, Exchange
+from service.api.schemas.atmost import AtMost
 from service.api.schemas.fields import (
     CollectionId,
     DocumentId,
@@ -19,8 +20,8 @@ from service.api.schemas.fields import (
     Uri,
 )
 
-BATCH_SIZE = 32
 _HISTORY_LENGTH = 20
+OneBatch = AtMost(lambda limits: limits.batch)
 
 
 class Body(BaseModel):
@@ -37,7 +38,7 @@ class SearchBody(Body):
     collection: CollectionId = "default"
     top_k: TopK = 10
     filter: FilterField = None
-    max_per_document: int | None = Field(default=None, ge=1, le=50)
+    max_per_document: TopK | None = None
     explain: bool = False
     min_seq: Seq | None = None
 
@@ -75,11 +76,11 @@ class AskBody(Body):
 
 
 class SearchBatchBody(Body):
-    requests: list[SearchBody] = Field(min_length=1, max_length=BATCH_SIZE)
+    requests: Annotated[list[SearchBody], Field(min_length=1), OneBatch]
 
 
 class AskBatchBody(Body):
-    requests: list[AskBody] = Field(min_length=1, max_length=BATCH_SIZE)
+    requests: Annotated[list[AskBody], Field(min_length=1), OneBatch]
 
 
 class DocumentBody(Body):
