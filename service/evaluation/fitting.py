@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +18,8 @@ ENOUGH_FOR_ISOTONIC = 200
 FOLDS = 5
 NEAREST = 1e-6
 """To 0 and 1: what a confidence is fitted with."""
+LEAST_RISE = 1e-9
+"""From knot to knot: between values that differ by rounding alone, no straight line rises."""
 
 Numbers: TypeAlias = NDArray[np.float64]
 
@@ -83,11 +83,15 @@ def fit_isotonic(confidences: Numbers, targets: Numbers) -> Isotonic:
     levels, places, counts = np.unique(confidences, return_inverse=True, return_counts=True)
     means = np.bincount(places, weights=targets) / counts
     pooled = pool_adjacent_violators(means, counts.astype(np.float64))
-    knots = []
-    for value, group in groupby(zip(pooled, levels, counts, strict=True), key=itemgetter(0)):
-        _, members, sizes = zip(*group, strict=True)
-        knots.append((float(np.average(members, weights=sizes)), float(value)))
-    return Isotonic(knots=tuple(knots))
+    firsts = [0]
+    for place, value in enumerate(pooled):
+        if value - pooled[firsts[-1]] > LEAST_RISE:
+            firsts.append(place)
+    sizes = np.add.reduceat(counts, firsts)
+    middles = np.add.reduceat(levels * counts, firsts) / sizes
+    return Isotonic(
+        knots=tuple((float(middle), float(pooled[first])) for middle, first in zip(middles, firsts, strict=True))
+    )
 
 
 def pool_adjacent_violators(values: Sequence[float] | Numbers, weights: Sequence[float] | Numbers) -> Numbers:

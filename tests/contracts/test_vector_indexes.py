@@ -74,16 +74,24 @@ def inverted() -> VectorIndex:
     return built(InvertedIndexes(), clustered_vectors(6_000))
 
 
+def assert_as_the_oracle(index: VectorIndex, vectors: Vectors, question: Vectors, k: int, allowed: Rows | None) -> None:
+    """Rows whose similarities differ by rounding alone may change places: processors add in orders of their own."""
+    oracle = built(ORACLE, vectors)
+    rows, similarities = index.search(question, k, allowed)
+    expected_rows, expected = oracle.search(question, k, allowed)
+    assert len(set(rows.tolist())) == len(expected_rows)
+    assert allowed is None or allowed.mask[rows].all()
+    np.testing.assert_allclose(similarities, expected, atol=1e-6)
+    np.testing.assert_allclose(oracle.similarities(question, rows), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("indexes", EXACT.values(), ids=EXACT)
 @pytest.mark.parametrize("k", [1, 7, 300, 1000])
 @pytest.mark.parametrize("share", [None, 0.5, 0.01, 0.0])
 def test_rows_and_similarities_equal_the_oracle(indexes: VectorIndexes, k: int, share: float | None) -> None:
     vectors, question = unit_vectors(300), unit_vectors(1, seed=1)[0]
     allowed = None if share is None else rows_of(np.random.default_rng(3).random(300) < share)
-    rows, similarities = built(indexes, vectors).search(question, k, allowed)
-    expected_rows, expected = built(ORACLE, vectors).search(question, k, allowed)
-    assert rows.tolist() == expected_rows.tolist()
-    np.testing.assert_allclose(similarities, expected, atol=1e-6)
+    assert_as_the_oracle(built(indexes, vectors), vectors, question, k, allowed)
 
 
 @pytest.mark.parametrize("indexes", EXACT.values(), ids=EXACT)
@@ -96,10 +104,7 @@ def test_where_the_nearest_rows_are_kept_out_the_next_ones_are_found(
     mask = np.ones(6_000, bool)
     mask[np.argsort(-(vectors @ question))[:kept_out]] = False
     allowed = Rows(mask=mask, indexing_keys=np.flatnonzero(~mask), is_inclusive=False)
-    rows, similarities = built(indexes, vectors).search(question, k, allowed)
-    expected_rows, expected = built(ORACLE, vectors).search(question, k, allowed)
-    assert rows.tolist() == expected_rows.tolist()
-    np.testing.assert_allclose(similarities, expected, atol=1e-6)
+    assert_as_the_oracle(built(indexes, vectors), vectors, question, k, allowed)
 
 
 @pytest.mark.parametrize("k", [1, 7, 1000])
