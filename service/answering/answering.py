@@ -154,7 +154,7 @@ def _read(reader: Reader, part: Part, order: ReadingOrder, most: int) -> Finding
 
     def finding(readings: Sequence[Reading]) -> Finding:
         hits = order.hits[: len(readings)]
-        ranked = as_shown(part.intent, candidates(hits, readings))
+        ranked = as_shown(part, candidates(hits, readings))
         return Finding(part=part, hits=hits, readings=tuple(readings), ranked=ranked)
 
     def more(readings: Sequence[Reading]) -> int:

@@ -13,6 +13,7 @@ from service.answering.citations import Candidate, cite, sentences_around, sente
 from service.answering.comparisons import Order
 from service.answering.domain import Citation, Claim, Reading, ReadingPassage, Support
 from service.answering.enumerations import enumeration_around
+from service.answering.expectations import meets
 from service.answering.figures import Figure, first_figure, first_moment, years
 from service.answering.intents import Inquiry, Intent, Part, wanted_items
 from service.answering.ports import StoredText
@@ -25,6 +26,8 @@ NEARLY_AS_GOOD = 0.6
 ALSO_LISTED = 0.35
 """Of the best candidate's probability: what a further item of a list needs."""
 MOST_ITEMS = 12
+UNEXPECTED = 0.5
+"""What is left of the probability of an answer that is no figure, year or day where one is asked for."""
 ALIKE = 0.5
 """Share of content words that two sentences on the same thing have in common, of those in either."""
 
@@ -84,15 +87,15 @@ def _of_part(draft: Draft, number: int) -> Draft:
     return draft if draft.conflict is None else replace(draft, conflict=number)
 
 
-def as_shown(intent: Intent, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
+def as_shown(part: Part, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Candidates as wide as an answer to such a question is, best first.
 
     What holds several of them is as likely as all of them together, since at most one of the reader's spans is right: a
     reader that cannot choose between the items of an enumeration may be sure of the enumeration.
     """
-    widen = _WIDTHS.get(intent)
+    widen = _WIDTHS.get(part.intent)
     if widen is None:
-        return tuple(ranked)
+        return _by_probability(_expected(part.question, candidate) for candidate in ranked)
     shown: dict[tuple[str, int, int, int], Candidate] = {}
     for candidate in ranked:
         wide = widen(candidate)
@@ -100,7 +103,18 @@ def as_shown(intent: Intent, ranked: Sequence[Candidate]) -> tuple[Candidate, ..
         known = shown.get(place)
         together = wide.probability + (known.probability if known else 0.0)
         shown[place] = replace(known or wide, probability=min(1.0, together))
-    return tuple(sorted(shown.values(), key=lambda candidate: -candidate.probability))
+    return _by_probability(shown.values())
+
+
+def _expected(question: str, candidate: Candidate) -> Candidate:
+    """The candidate, less likely where the question asks for something that its words don't hold."""
+    if meets(question, candidate.text):
+        return candidate
+    return replace(candidate, probability=UNEXPECTED * candidate.probability)
+
+
+def _by_probability(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    return tuple(sorted(candidates, key=lambda candidate: -candidate.probability))
 
 
 def is_settled(intent: Intent, ranked: Sequence[Candidate], unread: Iterable[Hit], *, is_promising: bool) -> bool:

@@ -48,6 +48,15 @@ def years(text: str) -> frozenset[str]:
     return frozenset(_YEAR.findall(text))
 
 
+def has_month(text: str) -> bool:
+    return _MONTH.search(text) is not None
+
+
+def has_day(text: str) -> bool:
+    """Whether it holds a number that a day of a month may have."""
+    return _DAY.search(text) is not None
+
+
 def _figure(found: re.Match[str]) -> Figure:
     number = found["number"].lower()
     value = float(_WORDS[number]) if number in _WORDS else float(number.replace(",", ""))

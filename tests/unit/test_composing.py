@@ -68,6 +68,12 @@ def test_a_fact_is_its_words_and_quotes_its_sentence() -> None:
     assert answer.citations[0].quote == "The harbour has 12 cranes and three sheds."
 
 
+def test_what_is_no_amount_comes_after_a_likely_one_where_an_amount_is_asked_for() -> None:
+    answer = ask(reader({"cranes": {"harbour": 0.6, "12": 0.4}}), "How many cranes are there?", HARBOUR)
+
+    assert answer.answer == "12"
+
+
 def test_a_reason_is_its_whole_sentence() -> None:
     answer = ask(reader({"sheds": {"burned down": 0.8}}), "Why has Oldport no sheds?", RIVAL)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from service.answering.readers.decoding import LONGEST_SPAN, Decoded, PassageScores, decode
+from service.answering.readers.decoding import LONGEST_SPAN, Decoded, PassageScores, Scores, decode
 
 SCORE = st.floats(-6, 6)
 
@@ -16,7 +17,17 @@ SCORE = st.floats(-6, 6)
 def passages(draw: st.DrawFn) -> PassageScores:
     tokens = draw(st.integers(0, 7))
     starts, ends = (np.array(draw(st.lists(SCORE, min_size=tokens, max_size=tokens)), float) for _ in range(2))
-    return PassageScores(starts=starts, ends=ends, yes=draw(SCORE), no=draw(SCORE))
+    breaks = draw(st.lists(st.integers(0, 1), min_size=tokens, max_size=tokens))
+    return scored(starts, ends, yes=draw(SCORE), no=draw(SCORE), paragraphs=np.cumsum(breaks))
+
+
+def scored(
+    starts: Scores, ends: Scores, *, yes: float, no: float, paragraphs: NDArray[np.int64] | None = None
+) -> PassageScores:
+    whole = np.zeros(len(starts), np.int64)
+    return PassageScores(
+        starts=starts, ends=ends, yes=yes, no=no, paragraphs=whole if paragraphs is None else paragraphs
+    )
 
 
 def weights_of(one: PassageScores) -> dict[tuple[int, int], float]:
@@ -25,7 +36,7 @@ def weights_of(one: PassageScores) -> dict[tuple[int, int], float]:
     return {
         (first, last): float(np.exp(one.starts[first] + one.ends[last]))
         for first, last in product(tokens, tokens)
-        if first <= last < first + LONGEST_SPAN
+        if first <= last < first + LONGEST_SPAN and one.paragraphs[first] == one.paragraphs[last]
     }
 
 
@@ -52,14 +63,14 @@ def assert_best(decoded: Decoded, table: dict[tuple[int, int], float], everythin
 
 
 def test_a_passage_without_words_has_no_span() -> None:
-    empty = PassageScores(starts=np.zeros(0), ends=np.zeros(0), yes=-4.0, no=-4.0)
+    empty = scored(np.zeros(0), np.zeros(0), yes=-4.0, no=-4.0)
 
     assert decode([empty])[0].spans == ()
 
 
 def test_what_one_passage_answers_takes_from_the_others() -> None:
-    sure = PassageScores(starts=np.array([9.0]), ends=np.array([9.0]), yes=-9.0, no=-9.0)
-    unsure = PassageScores(starts=np.array([1.0]), ends=np.array([1.0]), yes=-9.0, no=-9.0)
+    sure = scored(np.array([9.0]), np.array([9.0]), yes=-9.0, no=-9.0)
+    unsure = scored(np.array([1.0]), np.array([1.0]), yes=-9.0, no=-9.0)
 
     alone = decode([unsure])[0].spans[0].probability
     beside = decode([unsure, sure])[0].spans[0].probability

@@ -54,3 +54,12 @@ def test_offsets_are_places_in_the_passage(reader_tokenizer: ReaderTokenizer) ->
     text = PASSAGES[0][1]
     read = [text[start:end] for start, end in reader_tokenizer.inputs(QUESTION, PASSAGES)[0].offsets]
     assert "".join(read) == text.replace(" ", "")
+
+
+def test_blank_lines_part_paragraphs_and_line_ends_do_not(reader_tokenizer: ReaderTokenizer) -> None:
+    text = "Liang Zhen\n \nChe Jun\nspoke.\n\n\nEnd"
+    (one,) = reader_tokenizer.inputs("Who spoke?", [("", text)])
+    said: dict[int, list[str]] = {}
+    for paragraph, (start, end) in zip(one.paragraphs, one.offsets, strict=True):
+        said.setdefault(paragraph, []).append(text[start:end])
+    assert ["".join(tokens) for tokens in said.values()] == ["LiangZhen", "CheJunspoke.", "End"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Scores: TypeAlias = NDArray[np.float64]
+Number = TypeVar("Number", np.float64, np.int64)
 
 LONGEST_SPAN = 30
 """In tokens."""
@@ -27,6 +28,8 @@ class PassageScores:
     yes: float
     no: float
     """Twice the logit, as a span has two."""
+    paragraphs: NDArray[np.int64]
+    """Of each token the number of its paragraph; no span reaches from one into the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,16 @@ def _table(one: PassageScores) -> Scores:
     tokens = len(one.starts)
     ends = np.full(tokens + LONGEST_SPAN, -np.inf)
     ends[:tokens] = one.ends
-    table: Scores = one.starts[:, None] + np.lib.stride_tricks.sliding_window_view(ends, LONGEST_SPAN)[:tokens]
+    paragraphs = np.full(tokens + LONGEST_SPAN, -1)
+    paragraphs[:tokens] = one.paragraphs
+    table: Scores = one.starts[:, None] + _windows(ends)[:tokens]
+    table[_windows(paragraphs)[:tokens] != one.paragraphs[:, None]] = -np.inf
     return table
+
+
+def _windows(values: NDArray[Number]) -> NDArray[Number]:
+    """Of as many values as the longest span has tokens, beginning at each."""
+    return np.lib.stride_tricks.sliding_window_view(values, LONGEST_SPAN)
 
 
 def _best(table: Scores, everything: float) -> Iterator[TokenSpan]:

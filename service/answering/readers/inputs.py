@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ from embeddings.text import STOP_WORDS
 
 MAX_QUESTION_TOKENS = 64
 MAX_CONTEXT_TOKENS = 24
+_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,8 @@ class ReaderInput:
     """Of the passage's tokens."""
     offsets: tuple[tuple[int, int], ...]
     """Of each of the passage's tokens, in the passage: code points, end exclusive."""
+    paragraphs: tuple[int, ...]
+    """In which each of these tokens stands, counted from 0; blank lines part them."""
 
 
 class ReaderTokenizer:
@@ -44,21 +49,28 @@ class ReaderTokenizer:
         head = [*self._opening, *asked.ids[-MAX_QUESTION_TOKENS:], *self._between]
         wanted = frozenset(asked.tokens) - STOP_WORDS
         return [
-            self._framed(head, _most_telling(context, wanted), text)
-            for context, text in zip(parts[::2], parts[1::2], strict=True)
+            self._framed(head, _most_telling(context, wanted), encoded, text)
+            for context, encoded, (_, text) in zip(parts[::2], parts[1::2], passages, strict=True)
         ]
 
-    def _framed(self, head: list[int], context: list[int], text: tokenizers.Encoding) -> ReaderInput:
+    def _framed(self, head: list[int], context: list[int], encoded: tokenizers.Encoding, text: str) -> ReaderInput:
         told = [*context, *self._closing] if context else []
         first = len(head) + len(told)
         room = self._max_tokens - first - len(self._closing)
-        ids = (*head, *told, *text.ids[:room], *self._closing)
+        ids = (*head, *told, *encoded.ids[:room], *self._closing)
+        offsets = tuple(encoded.offsets[:room])
         return ReaderInput(
             token_ids=ids,
             segments=(0,) * len(head) + (1,) * (len(ids) - len(head)),
             first=first,
-            offsets=tuple(text.offsets[:room]),
+            offsets=offsets,
+            paragraphs=_paragraphs(text, offsets),
         )
+
+
+def _paragraphs(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    breaks = [found.end() for found in _BLANK_LINES.finditer(text)]
+    return tuple(bisect_right(breaks, start) for start, _ in offsets)
 
 
 def _most_telling(context: tokenizers.Encoding, wanted: frozenset[str]) -> list[int]:

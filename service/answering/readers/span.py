@@ -145,7 +145,11 @@ class SpanReader:
         own = slice(one.first, one.first + len(one.offsets))
         yes, no = (2 * float(value) for value in verdicts[0])
         return PassageScores(
-            starts=starts[0, own].astype(np.float64), ends=ends[0, own].astype(np.float64), yes=yes, no=no
+            starts=starts[0, own].astype(np.float64),
+            ends=ends[0, own].astype(np.float64),
+            yes=yes,
+            no=no,
+            paragraphs=np.array(one.paragraphs, np.int64),
         )
 
 
