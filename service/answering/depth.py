@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from embeddings.domain import Hit
 
-ALWAYS = 3
-ROUND = 4
+ROUND = 2
 """Passages that are read before it is asked whether they settle the question."""
-NEAR, NEARER = 0.75, 0.9
-"""Shares of the best fused score that a passage has to have, in the first round and after it."""
+FIRST = 4
+NEAR, NEARER = 0.7, 0.9
+"""Shares of the best fused score that a passage has to have, among the first ones and after them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,8 @@ def reading_order(hits: Sequence[Hit]) -> ReadingOrder:
     best = max((_score(hit) for hit in hits), default=0.0)
     kinds: tuple[list[Hit], list[Hit]] = ([], [])
     for place, hit in enumerate(hits):
-        wanted = NEAR if place < ROUND else NEARER
-        kinds[place >= ALWAYS and _score(hit) < wanted * best].append(hit)
+        wanted = NEAR if place < FIRST else NEARER
+        kinds[_score(hit) < wanted * best].append(hit)
     promising, others = kinds
     return ReadingOrder(hits=(*promising, *others), promising=len(promising))
 
