@@ -39,8 +39,18 @@ def chunk(document: LoadedDocument, tokenizer: Tokenizer, *, title: str | None) 
 
 
 def encoded_text(chunk: Chunk) -> str:
-    """What encoder and word index read of a passage."""
+    """What the encoder reads of a passage."""
     return f"{chunk.context}\n{chunk.text}" if chunk.context else chunk.text
+
+
+def indexed_text(chunk: Chunk, title: str | None) -> str:
+    """What the word index reads of a passage: title and headings whole, for which the encoder has no room."""
+    return "\n".join((*_unsaid((title or "", *chunk.headings), chunk.text), chunk.text))
+
+
+def _unsaid(context: Sequence[str], text: str) -> Iterator[str]:
+    """Each part once that the text does not begin with."""
+    return (part for part in dict.fromkeys(context) if part and part not in text[:_OPENING])
 
 
 def title_of(document: LoadedDocument, given: str | None) -> str | None:
@@ -261,7 +271,7 @@ def _chunks(document: LoadedDocument, tokenizer: Tokenizer, title: str | None, b
         span = Span(run[0].start, run[-1].end)
         text = document.text[span.start : span.end]
         section = _section_of(run)
-        context = "\n".join(part for part in contexts[section].parts if part not in text[:_OPENING])
+        context = "\n".join(_unsaid(contexts[section].parts, text))
         yield Chunk(span=span, text=text, headings=sections[section].path, context=context, page=run[0].page)
 
 

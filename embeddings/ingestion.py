@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from embeddings.chunking import chunk, encoded_text, title_of
+from embeddings.chunking import chunk, encoded_text, indexed_text, title_of
 from embeddings.domain import Chunk, Heading, LoadedDocument, Source, Span
 from embeddings.ports import Loader, Tokenizer
 from embeddings.text import words
 
-CUT = "1"
+CUT = "2"
 """Changes when documents would be cut or analysed differently: stored passages are then made anew."""
 
 
@@ -99,7 +99,7 @@ class Ingestion:
         )
 
     def cut(self, loaded: LoadedDocument, title: str | None) -> tuple[PreparedPassage, ...]:
-        return tuple(map(_prepared, chunk(loaded, self._tokenizer, title=title)))
+        return tuple(_prepared(one, title) for one in chunk(loaded, self._tokenizer, title=title))
 
 
 def _described(source: Source, loaded: LoadedDocument) -> Source:
@@ -108,12 +108,12 @@ def _described(source: Source, loaded: LoadedDocument) -> Source:
     return replace(source, media_type=loaded.media_type or source.media_type, metadata=metadata)
 
 
-def _prepared(chunk: Chunk) -> PreparedPassage:
+def _prepared(chunk: Chunk, title: str | None) -> PreparedPassage:
     encoded = encoded_text(chunk)
     return PreparedPassage(
         chunk=chunk,
         encoded=encoded,
-        words=" ".join(words(encoded)),
+        words=" ".join(words(indexed_text(chunk, title))),
         text_sha=sha(chunk.text)[:16],
         content_sha=sha(encoded)[:16],
     )

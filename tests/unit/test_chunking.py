@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from embeddings.chunking import chunk, encoded_text, title_of
+from embeddings.chunking import chunk, encoded_text, indexed_text, title_of
 from embeddings.domain import Chunk, Heading, LoadedDocument, Span
 
 TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
@@ -94,6 +94,16 @@ def test_the_context_is_title_and_headings_that_the_text_does_not_show_itself() 
     assert second.headings == ("Bread", "Oven")
     assert encoded_text(second) == f"Bakery\nBread\nOven\n{second.text}"
     assert encoded_text(cut("Only this.")[0]) == "Only this."
+
+
+def test_the_word_index_reads_title_and_headings_whole_once_each() -> None:
+    title = "Harbours of the northern coast, their keepers, their lamps and their dues"
+    headings = "# aaaa bbbb cccc dddd\n\n## eeee ffff gggg hhhh\n\n"
+    first, second = cut(headings + " ".join(sentence(number) for number in range(5)), max_tokens=40, title=title)
+    assert title not in encoded_text(second)
+    assert indexed_text(first, title) == f"{title}\n{first.text}"
+    assert indexed_text(second, title) == f"{title}\naaaa bbbb cccc dddd\neeee ffff gggg hhhh\n{second.text}"
+    assert indexed_text(cut("Only this.")[0], None) == "Only this."
 
 
 def test_the_context_keeps_title_and_innermost_heading_where_there_is_no_room_for_all() -> None:
