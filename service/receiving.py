@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
+from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.api.problems import MALFORMED_REQUEST, Problem, problem_object
 
 LONGEST_HEAD_BYTES = 65_536
 HEAD_SECONDS = 15.0
@@ -34,7 +38,20 @@ class PatientProtocol(HttpToolsProtocol):
             self._expect_head()
         super().data_received(data)
         if not self._is_in_body and self._head_bytes > LONGEST_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
+            self.send_400_response("Address and headers have at most 64 KiB together; put what is long into the body.")
+
+    def send_400_response(self, msg: str) -> None:
+        """A problem like any other refusal; uvicorn's own is a line of plain text."""
+        host, port = self.server or ("localhost", None)
+        own_address = f"http://{host}:{port}" if port else f"http://{host}"
+        scope = {"state": {"base_url": own_address, "request_id": uuid4().hex}}
+        body = json.dumps(problem_object(Problem(MALFORMED_REQUEST, msg), scope)).encode()
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
+            f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._is_in_body = True

@@ -24,6 +24,7 @@ class Kind:
     retry_after_seconds: int | None = None
 
 
+MALFORMED_REQUEST = Kind("malformed-request", "The request is not HTTP, or its head is too large", 400)
 MALFORMED_JSON = Kind("malformed-json", "The body is not valid JSON", 400)
 MALFORMED_FORM = Kind("malformed-form", "The form cannot be read", 400)
 UNAUTHORISED = Kind("unauthorised", "A key is needed", 401)
@@ -39,6 +40,7 @@ INTERNAL_ERROR = Kind("internal-error", "The service failed", 500)
 NOT_BUILT_YET = Kind("not-built-yet", "This is not built yet", 501)
 
 EDGE_KINDS = (
+    MALFORMED_REQUEST,
     MALFORMED_JSON,
     MALFORMED_FORM,
     UNAUTHORISED,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from embeddings.errors import InvalidCursor
 
 Item = TypeVar("Item")
-AT_THE_DOOR = (401, 403, 421)
+AT_THE_DOOR = (400, 401, 403, 421)
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 
@@ -63,7 +63,7 @@ def _refusal(description: str) -> dict[str, Any]:
 
 
 _REFUSALS = {
-    400: _refusal("The body is not valid JSON."),
+    400: _refusal("The body is not valid JSON, or the request not HTTP."),
     401: _refusal("A key is needed."),
     403: _refusal("This key does not allow that."),
     404: _refusal("It is not there."),

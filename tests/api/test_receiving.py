@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -91,3 +92,24 @@ def test_a_body_may_take_longer_than_a_head_and_another_request_may_follow(conne
         connection.sendall(REQUEST[-2:])
 
         assert answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 70_000,
+        b"GET /?q=" + b"x" * 66_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"\x00\x01\r\n",
+    ],
+    ids=["long headers", "a long address", "no HTTP"],
+)
+def test_what_is_no_request_is_refused_by_a_problem(connection: socket.socket, head: bytes) -> None:
+    connection.sendall(head)
+    reply = b"".join(iter(lambda: connection.recv(65_536), b""))
+    told, _, body = reply.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in told
+    assert (problem["status"], problem["type"].rpartition("/")[2]) == (400, "malformed-request")
+    assert problem["detail"]
+    assert problem["instance"]

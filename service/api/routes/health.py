@@ -15,7 +15,7 @@ routes = router(AnyKeyRoute, tag="Health")
 watching = router(AdminRoute, tag="Health")
 
 
-@public.get("/health/live", response_model=LiveModel, responses=refusals(421))
+@public.get("/health/live", response_model=LiveModel, responses=refusals(400, 421))
 async def live() -> Response:
     """Answers while the event loop turns."""
     return json_reply(LiveModel())
