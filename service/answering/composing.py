@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from embeddings.domain import Hit, Passage, Span
-from embeddings.text import content_words
+from embeddings.text import content_words, words
 from service.answering.citations import Candidate, cite, sentences_around, sentences_in
 from service.answering.comparisons import Order
 from service.answering.domain import Citation, Claim, Reading, ReadingPassage, Support
@@ -144,7 +144,7 @@ def _drafts(finding: Finding, threshold: float, stored: StoredText, evidence: Ev
     elif sound and finding.part.intent in (Intent.EXPLANATION, Intent.VERDICT):
         yield _draft(sound[0], sound)
     elif sound:
-        yield from _fact(sound)
+        yield from _fact(finding.part.question, sound)
 
 
 def _draft(candidate: Candidate, sound: Sequence[Candidate], *, conflict: int | None = None) -> Draft:
@@ -164,12 +164,20 @@ def _draft(candidate: Candidate, sound: Sequence[Candidate], *, conflict: int | 
 # One fact, or two that disagree -----------------------------------------------------------------------------------
 
 
-def _fact(sound: Sequence[Candidate]) -> Iterator[Draft]:
-    best = sound[0]
-    other = next((each for each in sound[1:] if _disagrees(best, each)), None)
+def _fact(question: str, sound: Sequence[Candidate]) -> Iterator[Draft]:
+    best = _best_shown(question, sound)
+    other = next((each for each in sound if _disagrees(best, each)), None)
     yield _draft(best, sound, conflict=None if other is None else 1)
     if other is not None:
         yield _draft(other, sound, conflict=1)
+
+
+def _best_shown(question: str, sound: Sequence[Candidate]) -> Candidate:
+    """Of those that say the same as the likeliest, the one whose sentence has most words of the question."""
+    asked, said = frozenset(content_words(question)), words(sound[0].text)
+    same = [each for each in sound if words(each.text) == said]
+    shown = max(same, key=lambda each: len(asked.intersection(content_words(_whole_sentence(each).text))))
+    return replace(shown, probability=sound[0].probability)
 
 
 def _disagrees(best: Candidate, other: Candidate) -> bool:
@@ -200,8 +208,8 @@ def _may_disagree(best: Candidate, passage: Passage) -> bool:
 
 
 def _is_alike(one: str, other: str) -> bool:
-    words, others = (frozenset(word for word in content_words(text) if word.isalpha()) for text in (one, other))
-    return bool(words) and len(words & others) >= ALIKE * len(words | others)
+    own, others = (frozenset(word for word in content_words(text) if word.isalpha()) for text in (one, other))
+    return bool(own) and len(own & others) >= ALIKE * len(own | others)
 
 
 def _whole_sentence(candidate: Candidate) -> Candidate:
@@ -251,8 +259,8 @@ def _whole_enumeration(candidate: Candidate) -> Candidate:
 
 
 def _says_the_same(one: Candidate, other: Candidate) -> bool:
-    words, others = set(content_words(one.text)), set(content_words(other.text))
-    return one.overlaps(other) or words <= others or others <= words
+    own, others = set(content_words(one.text)), set(content_words(other.text))
+    return one.overlaps(other) or own <= others or others <= own
 
 
 _WIDTHS: dict[Intent, Callable[[Candidate], Candidate]] = {

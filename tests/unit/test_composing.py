@@ -74,6 +74,16 @@ def test_what_is_no_amount_comes_after_a_likely_one_where_an_amount_is_asked_for
     assert answer.answer == "12"
 
 
+def test_of_places_that_say_the_same_the_one_on_the_question_is_quoted() -> None:
+    found = Keyed(answers={"master": {"Ada Marsh": 0.8}}, says_yes={}, says_no={})
+    answer = ask(
+        found, "Who is the master of the harbour?", "“No,” Ada Marsh said.", "The harbour has a master, Ada Marsh."
+    )
+
+    assert answer.answer == "Ada Marsh"
+    assert answer.citations[0].quote == "The harbour has a master, Ada Marsh."
+
+
 def test_a_reason_is_its_whole_sentence() -> None:
     answer = ask(reader({"sheds": {"burned down": 0.8}}), "Why has Oldport no sheds?", RIVAL)
 
