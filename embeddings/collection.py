@@ -34,7 +34,7 @@ from embeddings.erasing import Erasing
 from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
-from embeddings.ingestion import CUT, Ingestion, PreparedDocument, encoded_texts
+from embeddings.ingestion import CUTS, Ingestion, PreparedDocument, encoded_texts
 from embeddings.live_view import LiveView
 from embeddings.ports import Encoder, VectorIndexes, WordIndexes
 from embeddings.recutting import FINGERPRINT, Recutting
@@ -66,7 +66,16 @@ class Parts:
     @property
     def fingerprint(self) -> str:
         """Of everything that decides what the index holds for a given text."""
-        return hashlib.sha256(f"{self.encoder.fingerprint}/{CUT}".encode()).hexdigest()
+        return self._fingerprints[-1]
+
+    @property
+    def fingerprints_of_the_encoder(self) -> frozenset[str]:
+        """However it was cut: the same text has the same vector."""
+        return frozenset(self._fingerprints)
+
+    @property
+    def _fingerprints(self) -> list[str]:
+        return [hashlib.sha256(f"{self.encoder.fingerprint}/{cut}".encode()).hexdigest() for cut in CUTS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +127,14 @@ class Collection:
         self._committing = threading.Lock()
         self._encoding = PassageEncoding(self._parts.encoder, self.database, self._committing)
         self._begin()
-        Recutting(self.name, self.database, self._parts.ingestion, self._encoding, self._parts.fingerprint).finish()
+        Recutting(
+            self.name,
+            self.database,
+            self._parts.ingestion,
+            self._encoding,
+            fingerprint=self._parts.fingerprint,
+            of_the_encoder=self._parts.fingerprints_of_the_encoder,
+        ).finish()
         checkpoints = Checkpoints(
             folder=indexes,
             fingerprint=self._parts.fingerprint,

@@ -13,8 +13,11 @@ from embeddings.domain import Chunk, Heading, LoadedDocument, Source, Span
 from embeddings.ports import Loader, Tokenizer
 from embeddings.text import words
 
-CUT = "2"
-"""Changes when documents would be cut or analysed differently: stored passages are then made anew."""
+CUTS = ("1", "2")
+"""The last changes when documents would be cut or analysed differently: stored passages are then made anew.
+
+2: the word index reads titles and headings whole.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

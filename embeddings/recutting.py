@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from embeddings.corpus import records, writes
 from embeddings.corpus.database import Connection, Database
@@ -34,13 +34,21 @@ class Recutting:
     """
 
     def __init__(
-        self, name: str, database: Database, ingestion: Ingestion, encoding: PassageEncoding, fingerprint: str
+        self,
+        name: str,
+        database: Database,
+        ingestion: Ingestion,
+        encoding: PassageEncoding,
+        *,
+        fingerprint: str,
+        of_the_encoder: Collection[str],
     ) -> None:
         self._name = name
         self._database = database
         self._ingestion = ingestion
         self._encoding = encoding
         self._fingerprint = fingerprint
+        self._of_the_encoder = of_the_encoder
 
     def finish(self) -> None:
         """Nothing where the live passages are as they should be."""
@@ -48,16 +56,17 @@ class Recutting:
             if records.meta(connection, FINGERPRINT) == self._fingerprint:
                 return
             live = records.live_versions(connection)
-        self._keep_vectors_of_this_fingerprint_only()
+        self._keep_vectors_of_this_encoder_only()
         for texts in self._texts(live):
             vectors = self._encoding.missing(texts)
             with self._database.writing() as connection:
                 writes.store_vectors(connection, vectors)
         self._cut(live)
 
-    def _keep_vectors_of_this_fingerprint_only(self) -> None:
+    def _keep_vectors_of_this_encoder_only(self) -> None:
         with self._database.writing() as connection:
-            if records.meta(connection, ENCODED_FOR) != self._fingerprint:
+            made_by = records.meta(connection, ENCODED_FOR) or records.meta(connection, FINGERPRINT)
+            if made_by not in self._of_the_encoder:
                 connection.execute("DELETE FROM vectors")
             records.set_meta(connection, ENCODED_FOR, self._fingerprint)
             records.set_meta(connection, FINGERPRINT, "")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from embeddings import recutting
+from embeddings import collection, recutting
 from embeddings.collection import Parts
 from embeddings.domain import Vectors
 from embeddings.encoders.hashing import HashingEncoder
+from embeddings.ingestion import CUTS
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from tests.integration.conftest import parts, plain
@@ -70,6 +71,19 @@ def test_another_encoder_makes_all_vectors_anew_once(data: Path) -> None:
         with closing(opened(data, encoder)) as library:
             assert_whole(library)
     assert (first.encoded, second.encoded) == (NOTES, 0)
+
+
+def test_another_way_of_cutting_keeps_the_vectors_of_texts_that_stay(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Another(), Another()
+    opened(data, first).close()
+    monkeypatch.setattr(collection, "CUTS", (*CUTS, "another"))
+    with closing(opened(data, second)) as library:
+        assert_whole(library)
+        assert library.collection("notes").info().seq == NOTES + 2  # for each time that all passages were made anew
+    assert second.encoded == 0
+    assert all(one.ok for one in inspect(data, replace(parts(), encoder=second)))
 
 
 def test_a_start_that_was_killed_goes_on_where_it_was(data: Path) -> None:
