@@ -42,9 +42,10 @@ class PatientProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """A problem like any other refusal; uvicorn's own is a line of plain text."""
-        host, port = self.server or ("localhost", None)
-        own_address = f"http://{host}:{port}" if port else f"http://{host}"
-        scope = {"state": {"base_url": own_address, "request_id": uuid4().hex}}
+        port = self.server[1] if self.server else None
+        scope = {
+            "state": {"base_url": f"http://localhost:{port}" if port else "http://localhost", "request_id": uuid4().hex}
+        }
         body = json.dumps(problem_object(Problem(MALFORMED_REQUEST, msg), scope)).encode()
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n"
