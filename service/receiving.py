@@ -7,9 +7,10 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service.api.problems import MALFORMED_REQUEST, Problem, problem_object
+from service.api.turnstile import Turnstile
 
 LONGEST_HEAD_BYTES = 65_536
 HEAD_SECONDS = 15.0
@@ -23,6 +24,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._is_in_body = False
+        self._is_turned_away = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,12 +59,34 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_body = True
         self._stop_waiting()
-        super().on_headers_complete()
+        refusal = self._refusal()
+        if refusal is None:
+            super().on_headers_complete()
+            return
+        self._is_turned_away = True
+        self._expect_head()  # of the next request, and until then the rest of this one, which nobody reads
+        self.transport.write(refusal)
+
+    def _refusal(self) -> bytes | None:
+        """For a request that is turned away at once; only where nothing else is under way on its connection."""
+        turnstile: Turnstile | None = self.app_state.get("turnstile")
+        under_way: RequestResponseCycle | None = self.cycle
+        is_busy = under_way is not None and not under_way.response_complete
+        if turnstile is None or is_busy or self.flow.write_paused or not self.parser.should_keep_alive():
+            return None
+        return turnstile.refusal(self.parser.get_method(), self.url, self.headers)
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_turned_away:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._is_in_body = False
         self._head_bytes = 0
-        super().on_message_complete()
+        if self._is_turned_away:
+            self._is_turned_away = False
+        else:
+            super().on_message_complete()
 
     def _expect_head(self) -> None:
         """From the first byte of a request on, or from the connection's beginning; further bytes gain no time."""

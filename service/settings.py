@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -73,6 +74,7 @@ def unknown_variables() -> list[str]:
     return sorted(name for name in os.environ if name.upper().startswith(_PREFIX) and name.upper() not in known)
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,6 +25,7 @@ from service.api.gates import gates_of
 from service.api.middleware import Doorkeeper, Envelope
 from service.api.problems import Problem, problem_of, problem_response
 from service.api.routes import collections, documents, health, jobs, keys, later, pages, questions, texts
+from service.api.turnstile import Turnstile
 from service.bootstrap import Engine
 from service.metrics import Metrics
 from service.rates import RateLimiter
@@ -76,18 +77,28 @@ def create_app(settings: Settings | None = None, *, engine: Engine | None = None
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) -> AsyncIterator[Mapping[str, object]]:
     app.state.gates = gates_of(settings)
     app.state.engine = engine or await to_thread.run_sync(bootstrap.start, settings)
     app.state.access = access_of(settings, app.state.engine.keys)
     app.state.limiter = RateLimiter()
     watch = asyncio.create_task(_watch_loop(app.state.metrics))
     try:
-        yield
+        yield {"turnstile": _turnstile(app)}
     finally:
         watch.cancel()
         if engine is None:
             await to_thread.run_sync(app.state.engine.close)
+
+
+def _turnstile(app: FastAPI) -> Turnstile:
+    asking = (*questions.single.routes, *questions.several.routes)
+    return Turnstile(
+        gate=app.state.gates.questions,
+        access=app.state.access,
+        metrics=app.state.metrics,
+        paths={route.path.encode() for route in asking if isinstance(route, APIRoute)},
+    )
 
 
 async def _watch_loop(metrics: Metrics) -> None:

@@ -19,7 +19,7 @@ from service.logs import request_id as logged_request_id
 from service.metrics import Metrics
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_HEADERS = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -46,9 +46,13 @@ class Envelope:
         await _Exchange(self._metrics, {**scope, "state": self._state(scope)}, send).pass_through(self._app, receive)
 
     def _state(self, scope: Scope) -> dict[str, object]:
-        sent = Headers(scope=scope).get("x-request-id", "")
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
+        request_id = request_id_of(Headers(scope=scope).get("x-request-id", ""))
         return {**scope.get("state", {}), "request_id": request_id, "base_url": self._fallback_url}
+
+
+def request_id_of(sent: str) -> str:
+    """The client's own, where it can be told from anything else."""
+    return sent if _REQUEST_ID.fullmatch(sent) else uuid4().hex
 
 
 class _Exchange:
@@ -84,7 +88,7 @@ class _Exchange:
             self._status = message["status"]
             headers = MutableHeaders(raw=message.setdefault("headers", []))
             headers["X-Request-Id"] = self._scope["state"]["request_id"]
-            for name, value in _HEADERS.items():
+            for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)
 

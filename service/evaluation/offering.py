@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import uvloop
+
 from service.evaluation.served import Request
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -43,7 +45,7 @@ def offer(
     while (moment := (moments[-1] if moments else 0.0) + drawn.expovariate(per_second)) < seconds:
         moments.append(moment)
     contents = [_written(url, request) for request in requests]
-    return asyncio.run(_offer(url, contents, moments, deadline_seconds))
+    return uvloop.run(_offer(url, contents, moments, deadline_seconds))
 
 
 async def _offer(url: str, contents: Sequence[bytes], moments: Sequence[float], deadline: float) -> list[Outcome]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from functools import partial
 
 import anyio
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -21,6 +25,7 @@ from service.api.gates import Gate
 from service.api.leaving import unless_gone
 from service.api.schemas.requests import AskBody
 from service.bootstrap import Engine
+from service.serving import configuration
 from service.settings import Settings
 from tests.api.conftest import Api, calling
 
@@ -156,3 +161,85 @@ def test_a_refusal_reads_nothing_of_the_question(small: FastAPI) -> None:
 def test_the_time_that_a_question_waits_is_taken_off_the_time_it_has(waited: float, left: float) -> None:
     body = AskBody(question="How tall is the tower?", max_latency_ms=100)
     assert body.to_domain(waited_ms=waited).max_latency_ms == left
+
+
+# Over a real connection: who is turned away never gets as far as the application ------------------------------------
+
+
+@pytest.fixture
+def address(small: FastAPI, engine: Engine) -> Iterator[tuple[str, int]]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(configuration(engine.settings, small))
+        serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        serving.start()
+        while not server.started and serving.is_alive():
+            time.sleep(0.01)
+        yield listening.getsockname()
+        server.should_exit = True
+        serving.join(10)
+
+
+def test_who_is_turned_away_can_ask_again_on_the_same_connection(
+    small: FastAPI, address: tuple[str, int], lighthouse: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps({"question": "How tall is the tower?", "collection": lighthouse})
+    headers = {"Content-Type": "application/json", "X-Request-Id": "mine"}
+    caplog.set_level("INFO", "loccit.requests")
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    with closing(connection):
+        with small.state.gates.questions.admission(4):
+            for path in ("/v1/search", "/v1/ask", "/v1/ask/batch"):
+                connection.request("POST", path, body, headers)
+                refused = connection.getresponse()
+                problem = json.load(refused)
+                assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+                assert refused.headers["X-Request-Id"] == problem["instance"] == "mine"
+                assert problem["type"] == f"http://127.0.0.1:{address[1]}/docs/problems/busy"
+            assert not caplog.records, "the log is for those who were let in"
+        connection.request("POST", "/v1/search", body, headers)
+        assert connection.getresponse().status == 200
+    samples = small.state.metrics.text().decode()
+    assert 'loccit_requests_total{method="POST",route="/v1/ask/batch",status="503"} 1.0' in samples
+    assert 'loccit_rejections_total{reason="busy"} 3.0' in samples
+
+
+def test_a_refusal_is_the_same_on_the_short_way_and_on_the_long_one(small: FastAPI, address: tuple[str, int]) -> None:
+    long_way = {"Origin": f"http://127.0.0.1:{address[1]}", "X-Request-Id": "mine"}
+    with small.state.gates.questions.admission(4):
+        short, long = (_asked(address, headers) for headers in ({"X-Request-Id": "mine"}, long_way))
+    assert short == long
+
+
+def _asked(address: tuple[str, int], headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+    with closing(http.client.HTTPConnection(*address, timeout=10)) as connection:
+        connection.request("POST", "/v1/ask", b"{}", headers)
+        response = connection.getresponse()
+        sent = {name.lower(): value for name, value in response.headers.items() if name.lower() != "date"}
+        return response.status, sent, response.read()
+
+
+def test_the_body_of_who_is_turned_away_is_not_waited_for(small: FastAPI, address: tuple[str, int]) -> None:
+    with small.state.gates.questions.admission(4), socket.create_connection(address, timeout=10) as connection:
+        head = f"POST /v1/ask HTTP/1.1\r\nHost: 127.0.0.1:{address[1]}\r\nContent-Length: 4\r\n\r\n".encode()
+        for sent in (head, b"body" + head, b"bo"):
+            connection.sendall(sent)
+            if sent != b"bo":
+                assert connection.recv(4096).startswith(b"HTTP/1.1 503 ")
+        connection.sendall(b"dy" + head)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "status"),
+    [
+        ("POST /v1/ask", "elsewhere.example", 421),
+        ("GET /v1/ask", "localhost", 405),
+        ("GET /health/live", "localhost", 200),
+    ],
+)
+def test_others_are_answered_as_always_while_questions_are_turned_away(
+    small: FastAPI, address: tuple[str, int], line: str, host: str, status: int
+) -> None:
+    with small.state.gates.questions.admission(4), socket.create_connection(address, timeout=10) as connection:
+        connection.sendall(f"{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+        assert connection.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())
