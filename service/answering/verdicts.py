@@ -1,4 +1,8 @@
-"""Whether what is cited shows the yes or no that a reader says: a sentence on other names or figures does not."""
+"""Whether what is cited shows the yes or no that a reader says: a sentence on other names or figures does not.
+
+A reader says "no" to much that is only near, so what shows a "no" has to deny something, or to tell another story. The
+figures behind that are in `docs/decisions/0009-trained-reader.md`.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +16,39 @@ from service.answering.questions import names
 Word: TypeAlias = Literal["yes", "no"]
 
 _REFERS_BACK = re.compile(r"\b(?:it|its|he|his|him|she|her|they|their|them|this|these|those)\b", re.IGNORECASE)
+_DENIES = re.compile(
+    r"""\b(?:no|not|never|none|nor|neither|nobody|nothing|cannot|without|hardly|rarely|seldom|few
+    |only|instead|rather|unlike|except|excluding|but|however|although|though|despite|whereas
+    |fail(?:s|ed|ure)?|lack(?:s|ed|ing)?|unable|unavailable|impossible|false|fictional|fictitious|illegal|unlawful
+    |prohibit\w*|forb(?:id|ids|idden|ade)|bans?|banned|refus\w+|reject\w+|den(?:y|ies|ied)|exclud\w+
+    |differ\w*|distinct|separate|opposite|former(?:ly)?|longer|ended|ceased|stopped|closed|shut|cancel\w*|abolish\w*
+    |abandon\w*|destroy\w*|demolish\w*|burn(?:ed|t)\s+down)\b|n['’]t\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _POSSESSIVE = re.compile(r"['’]s?$")
 
 
 def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
     """Names and figures may stand in the title and the headings that the quote is under, the matter has to be its own.
 
-    What is so, is so of all that the question names and counts: "Yes" needs every name and figure. What is not so may
-    be told by another figure or name in their place: "No" needs one of the names, where there are any.
+    What is so, is so of all that the question names and counts: "Yes" needs every name and figure. "No" needs one of
+    the names, where there are any, and words that deny, or another figure or name in the place of one that is missing.
     """
     if set(content_words(question)).isdisjoint(content_words(quote)):
         return False
     said = f"{context}\n{quote}"
     known = set(words(said))
     present = [_is_among(name, known) for name in names(question)]
-    if word == "no":
-        return any(present) or not present
-    return all(present) and written_figures(question) <= written_figures(said)
+    has_all_figures = written_figures(question) <= written_figures(said)
+    if word == "yes":
+        return all(present) and has_all_figures
+    has_another_figure = not has_all_figures and bool(written_figures(quote))
+    has_another_name = not all(present) and not set(names(quote)) <= set(names(question))
+    return (any(present) or not present) and (_denies(quote) or has_another_figure or has_another_name)
+
+
+def _denies(quote: str) -> bool:
+    return _DENIES.search(quote) is not None
 
 
 def refers_back(sentence: str) -> bool:

@@ -146,7 +146,21 @@ def test_yes_is_not_said_of_names_and_figures_that_do_not_stand_there(question: 
 
 def test_no_is_not_said_by_a_sentence_on_something_else() -> None:
     assert not ask(reader(no={"master": 0.9}), "Is Paris the capital of France?", HARBOUR).answered
-    assert ask(reader(no={"master": 0.9}), "Is Ada Marsh the cook?", HARBOUR).answer == "No"
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "is_shown"),
+    [
+        ("Is the harbour open in winter?", "The harbour isn't open in winter.", True),
+        ("Does the harbour have 500 cranes?", "The harbour has 12 cranes.", True),
+        ("Is Bo Lind the master of Oldport?", "The master of Oldport is Ada Marsh.", True),
+        ("Is Ada Marsh the cook?", "The master is Ada Marsh.", False),
+        ("Does the harbour support private boats?", "The harbour supports the building of boats.", False),
+        ("Does the harbour have 12 cranes?", "The harbour has 12 cranes.", False),
+    ],
+)
+def test_no_is_said_by_words_that_deny_or_by_another_name_or_figure(question: str, text: str, is_shown: bool) -> None:
+    assert (ask(reader(no={text: 0.9}), question, text).answer == "No") is is_shown
 
 
 def test_a_verdict_below_the_threshold_is_not_given() -> None:
