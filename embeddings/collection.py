@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,9 +33,9 @@ from embeddings.erasing import Erasing
 from embeddings.errors import Busy, DiskFull, LoccitError, StoreReadOnly, UnknownDocument
 from embeddings.files import Originals, make_folder, remove_unfinished
 from embeddings.filters import Filter
-from embeddings.ingestion import CUTS, Ingestion, PreparedDocument, encoded_texts
+from embeddings.ingestion import PreparedDocument, encoded_texts
 from embeddings.live_view import LiveView
-from embeddings.ports import Encoder, VectorIndexes, WordIndexes
+from embeddings.parts import Parts
 from embeddings.recutting import FINGERPRINT, Recutting
 from embeddings.registry import NAME
 
@@ -52,30 +51,6 @@ QUICKLY_INDEXED = 50_000
 
 Companion = Callable[[Connection, Sequence[int]], None]
 """Writes into the transaction that commits versions, told their numbers in the order of the documents."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What every collection of a library is made with."""
-
-    encoder: Encoder
-    ingestion: Ingestion
-    vectors: VectorIndexes
-    words: WordIndexes
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that decides what the index holds for a given text."""
-        return self._fingerprints[-1]
-
-    @property
-    def fingerprints_of_the_encoder(self) -> frozenset[str]:
-        """However it was cut: the same text has the same vector."""
-        return frozenset(self._fingerprints)
-
-    @property
-    def _fingerprints(self) -> list[str]:
-        return [hashlib.sha256(f"{self.encoder.fingerprint}/{cut}".encode()).hexdigest() for cut in CUTS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.checkpoints import Checkpoints, keys_digest
-from embeddings.collection import Parts
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.corpus.writes import Field, fields_of, passage_rows, unused_vectors
@@ -18,6 +17,7 @@ from embeddings.erasing import ERASING
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
 from embeddings.ingestion import restore, sha, sha_of_structure
+from embeddings.parts import Parts
 from embeddings.recall import recall
 from embeddings.recutting import FINGERPRINT, demand
 from embeddings.registry import open_registry, rebuild_registry, registered, require_store

@@ -21,12 +21,13 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from embeddings.collection import Collection, Parts
+from embeddings.collection import Collection
 from embeddings.corpus.records import now_microseconds
 from embeddings.domain import CollectionInfo
 from embeddings.errors import DiskFull, LoccitError, StoreCorrupt, StoreReadOnly, UnknownCollection
 from embeddings.files import UNFINISHED, Lease, make_folder, remove_unfinished, sync_folder
 from embeddings.live_view import AT_REST, IN_THE_LONG_RUN, WHILE_WRITING, Patience
+from embeddings.parts import Parts
 from embeddings.registry import open_registry, registered, require_store
 from embeddings.views import View
 

@@ -6,7 +6,6 @@ import hashlib
 import logging
 from dataclasses import dataclass
 
-from embeddings.collection import Parts
 from embeddings.corpus.database import reading_file
 from embeddings.encoders.compiled import DEFAULT_MODEL, MANIFEST, CompiledEncoder
 from embeddings.errors import ModelUnavailable
@@ -17,6 +16,7 @@ from embeddings.inspection import Finding, inspect
 from embeddings.library import Library
 from embeddings.loaders.formats import all_formats
 from embeddings.loaders.scans import Tesseract
+from embeddings.parts import Parts
 from embeddings.ports import Encoder
 from service.answering.answering import Answering
 from service.answering.calibration import CalibratedReader, Calibration, UnsoundCalibration

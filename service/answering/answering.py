@@ -14,14 +14,16 @@ from embeddings.domain import Hit, SearchResult, Span
 from embeddings.filters import Filter
 from embeddings.text import content_words
 from service.answering.citations import Candidate, candidates
-from service.answering.composing import Finding, Statement, as_shown, compose, context_of, is_settled, sentences_of
+from service.answering.composing import Finding, compose, is_settled
 from service.answering.depth import ReadingOrder, reading_order
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
 from service.answering.followups import Exchange, complete
 from service.answering.intents import Part, inquire
 from service.answering.pace import Pace
 from service.answering.ports import Reader, StoredText
+from service.answering.statements import Statement
 from service.answering.verdicts import Word
+from service.answering.widening import as_shown, context_of, sentences_of
 
 __all__ = ["Answering", "AskRequest", "Exchange", "SearchableCollection"]
 

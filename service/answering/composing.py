@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from embeddings.domain import Hit, Passage, Span
+from embeddings.domain import Hit, Passage
 from embeddings.text import content_words, words
-from service.answering.citations import Candidate, cite, sentences_around, sentences_in
+from service.answering.citations import Candidate, cite, sentences_in
 from service.answering.comparisons import Order
-from service.answering.domain import Citation, Claim, Reading, ReadingPassage, Support
-from service.answering.enumerations import enumeration_around
-from service.answering.expectations import meets
+from service.answering.domain import Reading, Support
 from service.answering.figures import Figure, first_figure, first_moment, years
 from service.answering.intents import Inquiry, Intent, Part, wanted_items
 from service.answering.ports import StoredText
+from service.answering.statements import Draft, Statement, assembled
 from service.answering.verdicts import Word, refers_back, shows
+from service.answering.widening import context_of, enumeration_of, whole_sentence, with_the_sentence_before
 
 SURE = 0.7
 """The probability from which a candidate is taken without reading further passages; see docs/decisions/0009."""
@@ -26,8 +25,6 @@ NEARLY_AS_GOOD = 0.6
 ALSO_LISTED = 0.35
 """Of the best candidate's probability: what a further item of a list needs."""
 MOST_ITEMS = 12
-UNEXPECTED = 0.5
-"""What is left of the probability of an answer that is no figure, year or day where one is asked for."""
 ALIKE = 0.5
 """Share of content words that two sentences on the same thing have in common, of those in either."""
 
@@ -43,29 +40,6 @@ class Finding:
     """As they would be shown, best first; see `as_shown`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A claim before its citations are compared with the stored text."""
-
-    text: str
-    evidence: tuple[Candidate, ...]
-    """The first has to be borne out, the others may be."""
-    confidence: float
-    support: Support = Support.VERBATIM
-    conflict: int | None = None
-    is_marked: bool = True
-    """Whether the evidence is the words that answer, to be marked in their quotes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """An answer in words, with what it stands on; `text` is None where nothing could be cited."""
-
-    text: str | None
-    claims: tuple[Claim, ...] = ()
-    citations: tuple[Citation, ...] = ()
-
-
 Evidence = Callable[[Part, Hit, Word], Candidate | None]
 """The sentence of a passage that says it."""
 
@@ -79,42 +53,12 @@ def compose(
         for number, finding in enumerate(findings, start=1)
     ]
     if inquiry.order is not None:
-        return _assembled(_compared(inquiry.order, findings, drafts), stored)
-    return _assembled((draft for part in drafts for draft in part), stored)
+        return assembled(_compared(inquiry.order, findings, drafts), stored)
+    return assembled((draft for part in drafts for draft in part), stored)
 
 
 def _of_part(draft: Draft, number: int) -> Draft:
     return draft if draft.conflict is None else replace(draft, conflict=number)
-
-
-def as_shown(part: Part, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Candidates as wide as an answer to such a question is, best first.
-
-    What holds several of them is as likely as all of them together, since at most one of the reader's spans is right: a
-    reader that cannot choose between the items of an enumeration may be sure of the enumeration.
-    """
-    widen = _WIDTHS.get(part.intent)
-    if widen is None:
-        return _by_probability(_expected(part.question, candidate) for candidate in ranked)
-    shown: dict[tuple[str, int, int, int], Candidate] = {}
-    for candidate in ranked:
-        wide = widen(candidate)
-        place = (wide.passage.document_id, wide.passage.version, wide.start, wide.end)
-        known = shown.get(place)
-        together = wide.probability + (known.probability if known else 0.0)
-        shown[place] = replace(known or wide, probability=min(1.0, together))
-    return _by_probability(shown.values())
-
-
-def _expected(question: str, candidate: Candidate) -> Candidate:
-    """The candidate, less likely where the question asks for something that its words don't hold."""
-    if meets(question, candidate.text):
-        return candidate
-    return replace(candidate, probability=UNEXPECTED * candidate.probability)
-
-
-def _by_probability(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    return tuple(sorted(candidates, key=lambda candidate: -candidate.probability))
 
 
 def is_settled(intent: Intent, ranked: Sequence[Candidate], unread: Iterable[Hit], *, is_promising: bool) -> bool:
@@ -176,7 +120,7 @@ def _best_shown(question: str, sound: Sequence[Candidate]) -> Candidate:
     """Of those that say the same as the likeliest, the one whose sentence has most words of the question."""
     asked, said = frozenset(content_words(question)), words(sound[0].text)
     same = [each for each in sound if words(each.text) == said]
-    shown = max(same, key=lambda each: len(asked.intersection(content_words(_whole_sentence(each).text))))
+    shown = max(same, key=lambda each: len(asked.intersection(content_words(whole_sentence(each).text))))
     return replace(shown, probability=sound[0].probability)
 
 
@@ -185,7 +129,7 @@ def _disagrees(best: Candidate, other: Candidate) -> bool:
     one, two = first_figure(best.text), first_figure(other.text)
     if one is None or two is None or other.probability < NEARLY_AS_GOOD * best.probability:
         return False
-    here, there = _whole_sentence(best), _whole_sentence(other)
+    here, there = whole_sentence(best), whole_sentence(other)
     return (
         one.value != two.value
         and one.unit == two.unit
@@ -202,7 +146,7 @@ def _may_be_of_one_time(one: str, other: str) -> bool:
 
 def _may_disagree(best: Candidate, passage: Passage) -> bool:
     """Whether a passage has a figure in a sentence on what looks like the same thing."""
-    known = _whole_sentence(best).text
+    known = whole_sentence(best).text
     sentences = (passage.text[span.start : span.end] for span in sentences_in(passage.text))
     return any(first_figure(sentence) is not None and _is_alike(known, sentence) for sentence in sentences)
 
@@ -212,30 +156,13 @@ def _is_alike(one: str, other: str) -> bool:
     return bool(own) and len(own & others) >= ALIKE * len(own | others)
 
 
-def _whole_sentence(candidate: Candidate) -> Candidate:
-    passage = candidate.passage
-    inside = Span(candidate.start - passage.start, candidate.end - passage.start)
-    span = sentences_around(passage.text, inside)
-    return _moved(candidate, span)
-
-
-def _moved(candidate: Candidate, span: Span) -> Candidate:
-    passage = candidate.passage
-    return replace(
-        candidate,
-        start=passage.start + span.start,
-        end=passage.start + span.end,
-        text=" ".join(passage.text[span.start : span.end].split()),
-    )
-
-
 # Lists ------------------------------------------------------------------------------------------------------------
 
 
 def _list(question: str, sound: Sequence[Candidate]) -> Iterator[Draft]:
     """All items of the enumeration that the best candidate stands in; else the best candidates of all passages."""
     best = sound[0]
-    if _enumeration(best) is not None:
+    if enumeration_of(best) is not None:
         yield _draft(best, sound)
         return
     kept: list[Candidate] = []
@@ -246,28 +173,9 @@ def _list(question: str, sound: Sequence[Candidate]) -> Iterator[Draft]:
     yield from (_draft(candidate, sound) for candidate in kept[: wanted_items(question) or MOST_ITEMS])
 
 
-def _enumeration(candidate: Candidate) -> Span | None:
-    """Where it stands in the passage."""
-    passage = candidate.passage
-    return enumeration_around(passage.text, Span(candidate.start - passage.start, candidate.end - passage.start))
-
-
-def _whole_enumeration(candidate: Candidate) -> Candidate:
-    """The candidate itself where it is no part of an enumeration."""
-    whole = _enumeration(candidate)
-    return candidate if whole is None else _moved(candidate, whole)
-
-
 def _says_the_same(one: Candidate, other: Candidate) -> bool:
     own, others = set(content_words(one.text)), set(content_words(other.text))
     return one.overlaps(other) or own <= others or others <= own
-
-
-_WIDTHS: dict[Intent, Callable[[Candidate], Candidate]] = {
-    Intent.LIST: _whole_enumeration,
-    Intent.EXPLANATION: _whole_sentence,
-    Intent.VERDICT: _whole_sentence,
-}
 
 
 # Yes and no -------------------------------------------------------------------------------------------------------
@@ -295,33 +203,11 @@ def _verdict(finding: Finding, evidence: Evidence) -> Draft | None:
 
 def _showing(word: Word, question: str, sentence: Candidate) -> Candidate | None:
     """The sentence if it shows the word, else together with the one before, if it refers to that."""
-    wider = _with_the_sentence_before(sentence) if refers_back(sentence.text) else None
+    wider = with_the_sentence_before(sentence) if refers_back(sentence.text) else None
     for candidate in (sentence, wider):
         if candidate and shows(word, question, candidate.text, context=context_of(candidate.passage)):
             return candidate
     return None
-
-
-def _with_the_sentence_before(candidate: Candidate) -> Candidate | None:
-    start, end = candidate.start - candidate.passage.start, candidate.end - candidate.passage.start
-    before = [span for span in sentences_in(candidate.passage.text) if span.end <= start]
-    return _moved(candidate, Span(before[-1].start, end)) if before else None
-
-
-def sentences_of(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
-    """Each sentence of a passage as a passage of its own, to see which one says it."""
-    text, context = hit.passage.text, context_of(hit.passage)
-    return [
-        (
-            span,
-            ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
-        )
-        for span in sentences_in(text)
-    ]
-
-
-def context_of(passage: Passage) -> str:
-    return "\n".join(part for part in dict.fromkeys((passage.title, *passage.headings)) if part)
 
 
 # Comparisons ------------------------------------------------------------------------------------------------------
@@ -359,52 +245,3 @@ def _winner(order: Order, figures: Sequence[Figure | None]) -> int | None:
     if one is None or other is None or one.value == other.value:
         return None
     return int((one.value < other.value) == (order is Order.MORE))
-
-
-# The whole --------------------------------------------------------------------------------------------------------
-
-
-def _assembled(drafts: Iterable[Draft], stored: StoredText) -> Statement:
-    claims: list[Claim] = []
-    citations: list[Citation] = []
-    answer = ""
-    for draft in drafts:
-        numbers = _cited(draft, citations, stored)
-        if not numbers or any(draft.text == claim.text for claim in claims):
-            continue
-        start = len(answer) + len(_separator(answer))
-        answer += _separator(answer) + draft.text
-        claims.append(
-            Claim(
-                text=draft.text,
-                start=start,
-                end=len(answer),
-                support=draft.support,
-                confidence=draft.confidence,
-                citations=numbers,
-                conflict=draft.conflict,
-            )
-        )
-    return Statement(text=answer or None, claims=tuple(claims), citations=tuple(citations))
-
-
-def _cited(draft: Draft, citations: list[Citation], stored: StoredText) -> tuple[int, ...]:
-    """Numbers of the draft's citations, new ones added to `citations`; none if its first one does not hold."""
-    found: list[int] = []
-    for candidate in draft.evidence:
-        citation = cite(candidate, number=len(citations) + 1, stored=stored, is_marked=draft.is_marked)
-        if citation is None and not found:
-            return ()
-        if citation is None:
-            continue
-        known = next((each for each in citations if replace(each, number=citation.number) == citation), None)
-        if known is None:
-            citations.append(citation)
-        found.append((known or citation).number)
-    return tuple(dict.fromkeys(found))
-
-
-def _separator(answer: str) -> str:
-    if not answer:
-        return ""
-    return " " if re.search(r"[.!?。！？…][\"”’)]?$", answer) else "; "

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from embeddings.collection import Collection
 from embeddings.domain import Hit, Span
 from embeddings.filters import Filter, parse_filter
-from service.answering.composing import context_of
 from service.answering.depth import reading_order
 from service.answering.domain import ReadingPassage
 from service.answering.readers.confidence import verdict_features
 from service.answering.readers.span import SpanReader
+from service.answering.widening import context_of
 from service.bootstrap import Engine, start
 from service.evaluation.asking import filled
 from service.evaluation.datasets import PARAGRAPH_BREAK, strangers

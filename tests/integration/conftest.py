@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from embeddings.collection import Collection, Parts
+from embeddings.collection import Collection
 from embeddings.domain import Source
 from embeddings.encoders.hashing import HashingEncoder
 from embeddings.indexes.faiss import FlatIndexes
@@ -14,6 +14,7 @@ from embeddings.indexes.tantivy import TantivyIndexes
 from embeddings.ingestion import Ingestion
 from embeddings.library import Library
 from embeddings.loaders.plain import PlainLoader
+from embeddings.parts import Parts
 
 
 def parts() -> Parts:

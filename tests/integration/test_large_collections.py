@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from embeddings import library as libraries
-from embeddings.collection import Parts
 from embeddings.corpus import database
 from embeddings.corpus.database import Database
 from embeddings.domain import Vectors
@@ -24,6 +23,7 @@ from embeddings.indexes.exact import ExactIndexes
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
 from embeddings.inspection import inspect
 from embeddings.library import Library
+from embeddings.parts import Parts
 from embeddings.postings import MemoryWordIndex
 from embeddings.recall import recall
 from embeddings.views import PassageStream, segment_of

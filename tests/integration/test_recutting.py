@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from embeddings import collection, recutting
-from embeddings.collection import Parts
 from embeddings.domain import Vectors
 from embeddings.encoders.hashing import HashingEncoder
 from embeddings.ingestion import CUTS
 from embeddings.inspection import inspect
 from embeddings.library import Library
+from embeddings.parts import Parts
 from tests.integration.conftest import parts, plain
 
 NOTES = 12
