@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,8 @@ _LENGTH = struct.Struct(">Q")
 _LONGEST_ANSWER = 256 << 20
 _DOCUMENTS_EACH = 500
 """After so many a worker is replaced, so that what its libraries do not free is freed."""
+_SPARE_SECONDS = 10.0
+"""How long a process beyond the one that stays is kept for the next document; to begin one takes as long as to read many."""
 _REFUSALS = {one.__name__: one for one in (InvalidInput, InvalidText, TooLarge, UnsupportedMediaType)}
 _GAVE_UP = (
     "The file could not be read within the limits of time and memory; it is damaged or too complex. Send it in parts."
@@ -46,8 +49,8 @@ class Limits:
 class ParsingProcesses:
     """A loader whose work is done by `python -m MODULE`, which answers with `serve`.
 
-    There are at most `most` processes, begun when needed; one stays for the next document. Safe to call from many
-    threads. Raises what the loaders there raise, and InvalidText where they crash, hang or use too much.
+    There are at most `most` processes, begun when needed; one stays, the others until there is nothing to do. Safe to
+    call from many threads. Raises what the loaders there raise, and InvalidText where they crash, hang or use too much.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class ParsingProcesses:
         self._command = ["-m", module, json.dumps({**asdict(self._limits), **(settings or {})})]
         self._free = threading.BoundedSemaphore(most)
         self._idle: list[_Worker] = []
+        """The one that rests longest first."""
+        self._spares_end: threading.Timer | None = None
         weakref.finalize(self, _end_all, self._idle)
 
     def load(self, source: Source) -> LoadedDocument:
@@ -78,10 +83,7 @@ class ParsingProcesses:
             except BaseException:
                 worker.end()
                 raise
-            if worker.asked >= _DOCUMENTS_EACH or self._idle:
-                worker.end()
-            else:
-                self._idle.append(worker)
+            self._keep(worker)
         return _loaded(answer)
 
     def _taken(self) -> _Worker:
@@ -94,6 +96,29 @@ class ParsingProcesses:
                 return worker
             worker.end()
 
+    def _keep(self, worker: _Worker) -> None:
+        if worker.asked >= _DOCUMENTS_EACH:
+            worker.end()
+            return
+        worker.rests_since = time.monotonic()
+        self._idle.append(worker)
+        if len(self._idle) > 1 and self._spares_end is None:
+            self._end_spares_in(_SPARE_SECONDS)
+
+    def _end_spares_in(self, seconds: float) -> None:
+        self._spares_end = threading.Timer(seconds, self._end_spares)
+        self._spares_end.daemon = True
+        self._spares_end.start()
+
+    def _end_spares(self) -> None:
+        with contextlib.suppress(IndexError):  # Taken by those who need them meanwhile: so much the better.
+            while len(self._idle) > 1 and time.monotonic() - self._idle[0].rests_since >= _SPARE_SECONDS:
+                self._idle.pop(0).end()
+        if len(self._idle) > 1:
+            self._end_spares_in(_SPARE_SECONDS)
+        else:
+            self._spares_end = None
+
 
 def _end_all(workers: list[_Worker]) -> None:
     while workers:
@@ -103,6 +128,7 @@ def _end_all(workers: list[_Worker]) -> None:
 class _Worker:
     def __init__(self, command: Sequence[str]) -> None:
         self.asked = 0
+        self.rests_since = 0.0
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-B", *command],
             stdin=subprocess.PIPE,

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,21 @@ def test_one_process_stays_for_the_next_document(ordered: ParsingProcesses) -> N
     first = do(ordered, "import os; said = os.getpid()")
     assert do(ordered, "import os; said = os.getpid()") == first
     assert first != str(os.getpid())
+
+
+def test_pairs_of_documents_share_two_processes_one_of_which_ends_when_it_has_rested(
+    ordered: ParsingProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parsing, "_SPARE_SECONDS", 1.0)
+    order = "import os, time; time.sleep(0.05); said = os.getpid()"
+    with ThreadPoolExecutor(2) as pool:
+        seen = {process for _ in range(5) for process in pool.map(lambda _: do(ordered, order), range(2))}
+    assert len(seen) == 2
+    patience = time.monotonic() + 10
+    while sum(Path("/proc", process).exists() for process in seen) > 1:
+        assert time.monotonic() < patience
+        time.sleep(0.05)
+    assert do(ordered, order) in seen
 
 
 @pytest.mark.parametrize(
