@@ -29,7 +29,7 @@ _LONGEST_ANSWER = 256 << 20
 _DOCUMENTS_EACH = 500
 """After so many a worker is replaced, so that what its libraries do not free is freed."""
 _SPARE_SECONDS = 10.0
-"""How long a process beyond the one that stays is kept for the next document; to begin one takes as long as to read many."""
+"""How long a process beyond the one that stays is kept; to begin one takes as long as to read dozens of documents."""
 _REFUSALS = {one.__name__: one for one in (InvalidInput, InvalidText, TooLarge, UnsupportedMediaType)}
 _GAVE_UP = (
     "The file could not be read within the limits of time and memory; it is damaged or too complex. Send it in parts."

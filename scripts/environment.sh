@@ -107,6 +107,7 @@ ensure_test_environment() {
 run_loccit() {
   ensure_environment "${LOCCIT_ENVIRONMENT:-$root/.venv-serve}" "$root/requirements/serve.lock"
   unset LOCCIT_ENVIRONMENT
-  export LOCCIT_DATA=${LOCCIT_DATA:-$root/.loccit} PYTHONPATH=$root
+  # Loccit has threads of its own for that; those of the tokenizers library would only get in their way.
+  export LOCCIT_DATA=${LOCCIT_DATA:-$root/.loccit} PYTHONPATH=$root TOKENIZERS_PARALLELISM=false
   exec "$python" -P -m service "$@"
 }
