@@ -17,7 +17,7 @@ from service.api.middleware import SECURITY_HEADERS, request_id_of
 from service.api.problems import problem_object, problem_of
 from service.metrics import Metrics
 
-_UNUSUAL = frozenset({b"origin", b"expect", b"transfer-encoding", b"upgrade"})
+_UNUSUAL = frozenset({b"origin", b"expect", b"transfer-encoding", b"upgrade", b"x-forwarded-proto"})
 """Headers of requests that are refused on the long way, where their meaning is known."""
 
 
