@@ -87,7 +87,7 @@ class _WordIds:
     def _remember(self, known: dict[str, TokenIds], new: dict[str, TokenIds]) -> None:
         lasting = {word: ids for word, ids in new.items() if len(word) <= LONGEST_REMEMBERED}
         if len(known) + len(lasting) > REMEMBERED_WORDS:
-            self._remembered = lasting
+            self._remembered = lasting if len(lasting) <= REMEMBERED_WORDS else {}
         else:
             known.update(lasting)
 

@@ -9,6 +9,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embeddings.encoders import tokenization
 from embeddings.encoders.compiled import DEFAULT_MODEL, TOKENIZER
 from embeddings.encoders.tokenization import FileTokenizer
 
@@ -49,6 +50,16 @@ UNCUT, CUT = library(max_length=None), library(max_length=MAX_LENGTH)
 def test_ids_and_counts_are_those_of_the_library(way: str, texts: list[str]) -> None:
     assert TOKENIZERS[way].token_ids(texts) == [CUT.encode(text).ids for text in texts]
     assert TOKENIZERS[way].count_tokens(texts) == [len(UNCUT.encode(text, add_special_tokens=False)) for text in texts]
+
+
+@pytest.mark.parametrize("texts", [["one two", "two three"], ["one two three four"], ["x" * 40]])
+def test_few_words_are_remembered_however_many_come(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> None:
+    monkeypatch.setattr(tokenization, "REMEMBERED_WORDS", 3)
+    tokenizer = FileTokenizer(DEFINITION, max_length=MAX_LENGTH)
+    assert isinstance(tokenizer._ids, tokenization._WordIds)
+    for told in ([text] for text in [*texts, "five six seven", *texts]):
+        assert tokenizer.token_ids(told) == [CUT.encode(text).ids for text in told]
+        assert len(tokenizer._ids._remembered) <= 3
 
 
 def test_the_bundled_tokenizer_is_read_word_by_word_and_no_other_is_by_mistake() -> None:
