@@ -87,6 +87,7 @@ class Collection:
         self.name = name
         self._parts = parts
         self._upkeep = upkeep
+        self._retirement: Callable[[], LoccitError] | None = None
         for part in (folder, folder / "index", folder / "originals"):
             make_folder(part)
         remove_unfinished(folder)
@@ -346,7 +347,8 @@ class Collection:
                 deletion = writes.delete_document(connection, found)
             self.live.follow()
         if purge:
-            self._erasing.erase(document_id)
+            with self._unless_retired():
+                self._erasing.erase(document_id)
         self._upkeep.tend(self)
         return DeleteReceipt(
             document_id=document_id, versions=deletion.versions, passages=deletion.passages, seq=deletion.seq
@@ -374,8 +376,19 @@ class Collection:
     def retire(self, refusal: Callable[[], LoccitError]) -> None:
         """From the return on nothing is written, and nobody is told that it was: who tries is told `refusal`."""
         with self._committing:
+            self._retirement = refusal
             self.database.refuse_writes(refusal)
             self.originals.refuse_writes(refusal)
+
+    @contextmanager
+    def _unless_retired(self) -> Iterator[None]:
+        """Whose files were taken away meanwhile is told that, and not which of them was missed."""
+        try:
+            yield
+        except OSError:
+            if self._retirement is None:
+                raise
+            raise self._retirement() from None
 
     def close(self) -> None:
         """Checkpoint what has been written, so that the next start is quick; not where that would take minutes."""

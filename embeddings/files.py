@@ -242,6 +242,13 @@ class Originals:
             raise StoreCorrupt("The original of this document is damaged in the store.")
         return content
 
+    def size(self, sha: bytes) -> int:
+        """In bytes; 0 where they are gone."""
+        try:
+            return self.path(sha).stat().st_size
+        except FileNotFoundError:
+            return 0
+
     def remove(self, sha: bytes, *, unless: Callable[[], bool]) -> None:
         """Whoever names an original and then calls `keep` can rely on it: `unless` is asked where no `keep` can run."""
         path = self.path(sha)

@@ -309,8 +309,7 @@ class Jobs:
         settled = sum(item.state in ("succeeded", "failed") for item in job.items)
         if len(job.items) != 1:
             return settled, len(job.items), "documents"
-        path = holder.originals.path(job.items[0].source_sha)
-        total = path.stat().st_size if path.exists() else 1
+        total = holder.originals.size(job.items[0].source_sha) or 1
         return int(total * (1.0 if settled else self._share_done.get(job.job_id, 0.0))), total, "bytes"
 
 
@@ -320,13 +319,10 @@ _Group: TypeAlias = list[tuple[int, stored.StoredItem]]
 
 def _groups(holder: Collection, job: stored.StoredJob) -> Iterator[_Group]:
     """What is still to be done of the job, as it is committed together."""
-
-    def size(queued: tuple[int, stored.StoredItem]) -> int:
-        path = holder.originals.path(queued[1].source_sha)
-        return path.stat().st_size if path.exists() else 0
-
     queued = ((position, item) for position, item in enumerate(job.items) if item.state == "queued")
-    return grouped(queued, weight=size, most_items=GROUP, most_weight=GROUP_BYTES)
+    return grouped(
+        queued, weight=lambda one: holder.originals.size(one[1].source_sha), most_items=GROUP, most_weight=GROUP_BYTES
+    )
 
 
 def _stored_items(holder: Collection, uploads: Sequence[Upload]) -> list[stored.StoredItem]:

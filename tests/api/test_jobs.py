@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -166,3 +167,15 @@ def test_a_finished_job_stays_as_it_is(api: Api, collection: str) -> None:
     finished(api, job_id)
     assert api.json("DELETE", f"/v1/jobs/{job_id}")["state"] == "succeeded"
     problem(api("GET", "/v1/jobs/no-such-one"), 404)
+
+
+def test_a_job_whose_bytes_go_while_it_is_looked_at_is_told_all_the_same(
+    api: Api, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty text is refused, and its bytes are forgotten, maybe before whoever sent it has the answer."""
+    path = f"/v1/collections/{collection}/documents"
+    job_id = api.json("POST", path, status=202, json={"documents": [{"document_id": "empty", "text": ""}]})["job_id"]
+    finished(api, job_id)
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    job = api.json("GET", f"/v1/jobs/{job_id}")
+    assert (job["state"], job["done"], job["total"]) == ("failed", 1, 1)

@@ -17,6 +17,7 @@ from embeddings.errors import (
     IndexUnsound,
     LoccitError,
     StoreReadOnly,
+    UnknownCollection,
     UnknownDocument,
 )
 from embeddings.live_view import LiveView
@@ -81,6 +82,24 @@ def test_a_purge_leaves_no_trace_in_old_indexes_where_no_new_one_can_be_written(
         assert [hit.passage.document_id for hit in collection.search("canary", top_k=5).hits] == ["second"]
         assert not list(tmp_path.rglob("MANIFEST.json"))
     assert b"heron1" not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_a_purge_in_a_collection_that_is_deleted_meanwhile_says_so(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = open_library()
+    library.create("ledger")
+    collection = library.collection("ledger")
+    collection.put("secret", plain("The canaryword is swordfish."))
+    forget_the_past = LiveView.forget_the_past
+
+    def after_the_deletion(view: LiveView) -> None:
+        library.delete("ledger")
+        forget_the_past(view)
+
+    monkeypatch.setattr(LiveView, "forget_the_past", after_the_deletion)
+    with pytest.raises(UnknownCollection):
+        collection.delete("secret", purge=True)
 
 
 def test_one_purge_at_a_time_notes_that_it_is_not_finished(
