@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from service.evaluation.served import served
@@ -25,7 +27,15 @@ def main() -> int:
             if here is None:
                 raise RuntimeError("the service left no address")
             found = fuzz(here.url, here.key, cases=options.cases, seed=options.seed, workers=options.workers)
+        sys.stderr.writelines(_exceptions(data.with_suffix(".log")))
     return 0 if found.is_sound else 1
+
+
+def _exceptions(log: Path) -> Iterator[str]:
+    """What the service itself said of what it did not foresee."""
+    for line in log.read_text("utf-8").splitlines():
+        if line.startswith("{") and "exception" in (entry := json.loads(line)):
+            yield f"{entry['exception']}\n"
 
 
 if __name__ == "__main__":
