@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from embeddings import collection, recutting
+from embeddings import recutting
 from embeddings.domain import Vectors
 from embeddings.encoders.hashing import HashingEncoder
 from embeddings.ingestion import CUTS
@@ -78,7 +78,7 @@ def test_another_way_of_cutting_keeps_the_vectors_of_texts_that_stay(
 ) -> None:
     first, second = Another(), Another()
     opened(data, first).close()
-    monkeypatch.setattr(collection, "CUTS", (*CUTS, "another"))
+    monkeypatch.setattr("embeddings.parts.CUTS", (*CUTS, "another"))
     with closing(opened(data, second)) as library:
         assert_whole(library)
         assert library.collection("notes").info().seq == NOTES + 2  # for each time that all passages were made anew
