@@ -32,7 +32,8 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
     """Names and figures may stand in the title and the headings that the quote is under, the matter has to be its own.
 
     What is so, is so of all that the question names and counts: "Yes" needs every name and figure. "No" needs one of
-    the names, where there are any, and words that deny, or another figure or name in the place of one that is missing.
+    the names, where there are any, and words that deny, or another figure or name in the place of one that is missing;
+    another name tells nothing unless it stands beside one that is asked about.
     """
     if set(content_words(question)).isdisjoint(content_words(quote)):
         return False
@@ -43,7 +44,8 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
     if word == "yes":
         return all(present) and has_all_figures
     has_another_figure = not has_all_figures and bool(written_figures(quote))
-    has_another_name = not all(present) and not set(names(quote)) <= set(names(question))
+    is_named_here = any(_is_among(name, set(words(quote))) for name in names(question))
+    has_another_name = is_named_here and not all(present) and not set(names(quote)) <= set(names(question))
     return (any(present) or not present) and (_denies(quote) or has_another_figure or has_another_name)
 
 

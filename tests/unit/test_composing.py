@@ -154,6 +154,7 @@ def test_no_is_not_said_by_a_sentence_on_something_else() -> None:
         ("Is the harbour open in winter?", "The harbour isn't open in winter.", True),
         ("Does the harbour have 500 cranes?", "The harbour has 12 cranes.", True),
         ("Is Bo Lind the master of Oldport?", "The master of Oldport is Ada Marsh.", True),
+        ("Is Bo Lind the master of Oldport?", "The master looks at the Science Centre.", False),
         ("Is Ada Marsh the cook?", "The master is Ada Marsh.", False),
         ("Does the harbour support private boats?", "The harbour supports the building of boats.", False),
         ("Does the harbour have 12 cranes?", "The harbour has 12 cranes.", False),
