@@ -69,6 +69,7 @@ class ParsingProcesses:
         self._free = threading.BoundedSemaphore(most)
         self._idle: list[_Worker] = []
         """The one that rests longest first."""
+        self._keeping = threading.Lock()
         self._spares_end: threading.Timer | None = None
         weakref.finalize(self, _end_all, self._idle)
 
@@ -100,24 +101,25 @@ class ParsingProcesses:
         if worker.asked >= _DOCUMENTS_EACH:
             worker.end()
             return
-        worker.rests_since = time.monotonic()
-        self._idle.append(worker)
-        if len(self._idle) > 1 and self._spares_end is None:
-            self._end_spares_in(_SPARE_SECONDS)
+        with self._keeping:
+            worker.rests_since = time.monotonic()
+            self._idle.append(worker)
+            if len(self._idle) > 1 and self._spares_end is None:
+                self._look_for_spares_later()
 
-    def _end_spares_in(self, seconds: float) -> None:
-        self._spares_end = threading.Timer(seconds, self._end_spares)
+    def _look_for_spares_later(self) -> None:
+        self._spares_end = threading.Timer(_SPARE_SECONDS, self._end_spares)
         self._spares_end.daemon = True
         self._spares_end.start()
 
     def _end_spares(self) -> None:
-        with contextlib.suppress(IndexError):  # Taken by those who need them meanwhile: so much the better.
-            while len(self._idle) > 1 and time.monotonic() - self._idle[0].rests_since >= _SPARE_SECONDS:
-                self._idle.pop(0).end()
-        if len(self._idle) > 1:
-            self._end_spares_in(_SPARE_SECONDS)
-        else:
+        with self._keeping:
+            with contextlib.suppress(IndexError):  # Taken by those who need them meanwhile: so much the better.
+                while len(self._idle) > 1 and time.monotonic() - self._idle[0].rests_since >= _SPARE_SECONDS:
+                    self._idle.pop(0).end()
             self._spares_end = None
+            if len(self._idle) > 1:
+                self._look_for_spares_later()
 
 
 def _end_all(workers: list[_Worker]) -> None:

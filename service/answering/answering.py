@@ -20,10 +20,11 @@ from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPas
 from service.answering.followups import Exchange, complete
 from service.answering.intents import Part, inquire
 from service.answering.pace import Pace
+from service.answering.passages import sentences_to_read, to_read
 from service.answering.ports import Reader, StoredText
 from service.answering.statements import Statement
 from service.answering.verdicts import Word
-from service.answering.widening import as_shown, context_of, sentences_of
+from service.answering.widening import as_shown
 
 __all__ = ["Answering", "AskRequest", "Exchange", "SearchableCollection"]
 
@@ -162,7 +163,7 @@ def _read(reader: Reader, part: Part, order: ReadingOrder, most: int) -> Finding
     def more(readings: Sequence[Reading]) -> int:
         return _next_round(finding(readings), order)
 
-    passages = [_to_read(hit) for hit in order.hits[:most]]
+    passages = [to_read(hit) for hit in order.hits[:most]]
     return finding(reader.read(part.question, passages, more=more) if passages else ())
 
 
@@ -177,7 +178,7 @@ def _next_round(finding: Finding, order: ReadingOrder) -> int:
 
 def _evidence(reader: Reader, part: Part, hit: Hit, word: Word) -> Candidate | None:
     """The sentence of a passage that is about the question and alone says it most clearly."""
-    sentences = sentences_of(hit)
+    sentences = sentences_to_read(hit)
     readings = reader.read(part.question, [passage for _, passage in sentences])
     if not readings:
         return None
@@ -206,17 +207,6 @@ def _reason_without_reading(looked: Sequence[_Looked], *, is_readable: bool) -> 
     if not found.hits:
         return NoAnswerReason.NO_PASSAGES
     return None if is_readable else NoAnswerReason.UNSUPPORTED_LANGUAGE
-
-
-def _to_read(hit: Hit) -> ReadingPassage:
-    passage, scores = hit.passage, hit.scores
-    return ReadingPassage(
-        text=passage.text,
-        context=context_of(passage),
-        similarity=scores.similarity,
-        bm25=scores.bm25,
-        fused=scores.fused or 0.0,
-    )
 
 
 def _confidence(statement: Statement, findings: Sequence[Finding]) -> float:

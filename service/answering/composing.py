@@ -13,10 +13,11 @@ from service.answering.comparisons import Order
 from service.answering.domain import Reading, Support
 from service.answering.figures import Figure, first_figure, first_moment, years
 from service.answering.intents import Inquiry, Intent, Part, wanted_items
+from service.answering.passages import context_of
 from service.answering.ports import StoredText
 from service.answering.statements import Draft, Statement, assembled
 from service.answering.verdicts import Word, refers_back, shows
-from service.answering.widening import context_of, enumeration_of, whole_sentence, with_the_sentence_before
+from service.answering.widening import enumeration_of, whole_sentence, with_the_sentence_before
 
 SURE = 0.7
 """The probability from which a candidate is taken without reading further passages; see docs/decisions/0009."""

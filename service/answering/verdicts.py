@@ -7,6 +7,7 @@ figures behind that are in `docs/decisions/0009-trained-reader.md`.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from embeddings.text import content_words, words
@@ -38,15 +39,14 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
     if set(content_words(question)).isdisjoint(content_words(quote)):
         return False
     said = f"{context}\n{quote}"
-    known = set(words(said))
-    present = [_is_among(name, known) for name in names(question)]
-    has_all_figures = written_figures(question) <= written_figures(said)
+    asked = names(question)
+    in_all, in_quote = (_count_among(asked, text) for text in (said, quote))
+    has_all_names, has_all_figures = in_all == len(asked), written_figures(question) <= written_figures(said)
     if word == "yes":
-        return all(present) and has_all_figures
+        return has_all_names and has_all_figures
     has_another_figure = not has_all_figures and bool(written_figures(quote))
-    is_named_here = any(_is_among(name, set(words(quote))) for name in names(question))
-    has_another_name = is_named_here and not all(present) and not set(names(quote)) <= set(names(question))
-    return (any(present) or not present) and (_denies(quote) or has_another_figure or has_another_name)
+    has_another_name = bool(in_quote) and not has_all_names and not set(names(quote)) <= set(asked)
+    return bool(in_all or not asked) and (_denies(quote) or has_another_figure or has_another_name)
 
 
 def _denies(quote: str) -> bool:
@@ -58,5 +58,7 @@ def refers_back(sentence: str) -> bool:
     return _REFERS_BACK.search(sentence) is not None
 
 
-def _is_among(name: str, known: set[str]) -> bool:
-    return known.issuperset(words(_POSSESSIVE.sub("", name)))
+def _count_among(asked: Sequence[str], text: str) -> int:
+    """How many of the names stand in the text."""
+    known = set(words(text))
+    return sum(known.issuperset(words(_POSSESSIVE.sub("", name))) for name in asked)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from embeddings.domain import Hit, Passage, Span
+from embeddings.domain import Span
 from service.answering.citations import Candidate, sentences_around, sentences_in
-from service.answering.domain import ReadingPassage
 from service.answering.enumerations import enumeration_around
 from service.answering.expectations import meets
 from service.answering.intents import Intent, Part
@@ -86,19 +85,3 @@ def with_the_sentence_before(candidate: Candidate) -> Candidate | None:
     start, end = candidate.start - candidate.passage.start, candidate.end - candidate.passage.start
     before = [span for span in sentences_in(candidate.passage.text) if span.end <= start]
     return _moved(candidate, Span(before[-1].start, end)) if before else None
-
-
-def sentences_of(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
-    """Each sentence of a passage as a passage of its own, to see which one says it."""
-    text, context = hit.passage.text, context_of(hit.passage)
-    return [
-        (
-            span,
-            ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
-        )
-        for span in sentences_in(text)
-    ]
-
-
-def context_of(passage: Passage) -> str:
-    return "\n".join(part for part in dict.fromkeys((passage.title, *passage.headings)) if part)

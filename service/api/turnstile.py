@@ -7,6 +7,7 @@ time, so what they take is taken from those who were let in.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ class Turnstile:
         return None
 
     def _written(self, busy: Busy, path: str, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+        began = time.perf_counter()
         sent = {name: value.decode("latin-1") for name, value in headers}
         host = sent.get(b"host", "")
         if len(sent) < len(headers) or not _UNUSUAL.isdisjoint(sent) or not self.access.knows_host(host):
@@ -54,7 +56,8 @@ class Turnstile:
             **problem.headers,
             **SECURITY_HEADERS,
         }
-        self.metrics.rejection(problem.kind.slug)
-        self.metrics.request(method="POST", route=path, status=problem.kind.status, seconds=0.0)
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self.metrics.rejection(problem.kind.slug)
+        seconds = time.perf_counter() - began
+        self.metrics.request(method="POST", route=path, status=problem.kind.status, seconds=seconds)
         return f"HTTP/1.1 {problem.kind.status} Service Unavailable\r\n{head}\r\n{body}".encode("ascii")

@@ -17,9 +17,9 @@ from embeddings.domain import Hit, Span
 from embeddings.filters import Filter, parse_filter
 from service.answering.depth import reading_order
 from service.answering.domain import ReadingPassage
+from service.answering.passages import to_read
 from service.answering.readers.confidence import verdict_features
 from service.answering.readers.span import SpanReader
-from service.answering.widening import context_of
 from service.bootstrap import Engine, start
 from service.evaluation.asking import filled
 from service.evaluation.datasets import PARAGRAPH_BREAK, strangers
@@ -146,7 +146,7 @@ def _case(
     hits = order.hits[: order.promising]
     found = [
         (features, _is_right(hit, span, gold))
-        for hit, weighed in zip(hits, reader.weigh(question, list(map(_to_read, hits))), strict=True)
+        for hit, weighed in zip(hits, reader.weigh(question, list(map(to_read, hits))), strict=True)
         for span, features in zip(weighed.spans, weighed.features, strict=True)
     ]
     best = sorted(found, key=lambda pair: -pair[0][1])[:CANDIDATES]
@@ -154,16 +154,6 @@ def _case(
         features=np.array([features for features, _ in best]),
         right=np.array([right for _, right in best]),
         is_answerable=gold is not None,
-    )
-
-
-def _to_read(hit: Hit) -> ReadingPassage:
-    return ReadingPassage(
-        text=hit.passage.text,
-        context=context_of(hit.passage),
-        similarity=hit.scores.similarity,
-        bm25=hit.scores.bm25,
-        fused=hit.scores.fused or 0.0,
     )
 
 

@@ -1,0 +1,34 @@
+"""Passages as a reader gets them: whole, or sentence by sentence, with what they stand under."""
+
+from __future__ import annotations
+
+from embeddings.domain import Hit, Passage, Span
+from service.answering.citations import sentences_in
+from service.answering.domain import ReadingPassage
+
+
+def to_read(hit: Hit) -> ReadingPassage:
+    passage, scores = hit.passage, hit.scores
+    return ReadingPassage(
+        text=passage.text,
+        context=context_of(passage),
+        similarity=scores.similarity,
+        bm25=scores.bm25,
+        fused=scores.fused or 0.0,
+    )
+
+
+def sentences_to_read(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
+    """Each sentence of a passage as a passage of its own, to see which one says it."""
+    text, context = hit.passage.text, context_of(hit.passage)
+    return [
+        (
+            span,
+            ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
+        )
+        for span in sentences_in(text)
+    ]
+
+
+def context_of(passage: Passage) -> str:
+    return "\n".join(part for part in dict.fromkeys((passage.title, *passage.headings)) if part)
