@@ -68,6 +68,10 @@ _LIST = re.compile(
     re.IGNORECASE,
 )
 _SECOND = re.compile(rf",? and (?=(?:{_ASKING})\b)", re.IGNORECASE)
+_OF_EACH = re.compile(
+    r"^(?P<asked>.+ (?P<link>of|in|at|for|by|from)) "
+    r"(?P<one>[^,;?]{2,60}?),? and (?P=link) (?P<other>[^,;?]{2,60}?)\s*\??$"
+)
 _ALTERNATIVES = re.compile(
     r"(?:,|(?<=first|older|later)(?=\s+(?-i:[A-Z])))\s*"
     r"(?P<one>[^,;?]{2,80}?),? or (?P<other>[^,;?]{2,80}?)\s*(?=[,;?]|$)",
@@ -139,7 +143,10 @@ def _part(question: str, subject: str | None = None) -> Part:
 
 
 def _joined(question: str) -> tuple[Part, ...]:
-    """Two questions with "and" between, if each can stand alone."""
+    """Two questions with "and" between, if each can stand alone; or one that is asked of two things."""
+    of_each = _OF_EACH.search(question)
+    if of_each and _OPEN.search(of_each["asked"]) and not _OPEN.search(of_each["other"]):
+        return tuple(_part(f"{of_each['asked']} {of_each[thing]}?") for thing in ("one", "other"))
     for found in _SECOND.finditer(question):
         first, second = question[: found.start()].strip() + "?", question[found.end() :].strip()
         if _OPEN.search(first) and all(map(_says_something, (first, second))):

@@ -51,8 +51,28 @@ def test_two_questions_in_one_are_asked_one_after_the_other() -> None:
     assert inquiry.order is None
 
 
-def test_a_question_that_cannot_stand_alone_is_left_where_it_is() -> None:
-    assert len(inquire("Who founded the bakery and why?").parts) == 1
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("Who are the mayors of Ulm and of Bree?", "Who are the mayors of {}?"),
+        ("How many people live in Ulm, and in Bree?", "How many people live in {}?"),
+    ],
+)
+def test_what_is_asked_of_two_things_is_asked_of_each(question: str, asked: str) -> None:
+    assert [part.question for part in inquire(question).parts] == [asked.format("Ulm"), asked.format("Bree")]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Who founded the bakery and why?",
+        "Who is the mayor of Ulm and Bree?",
+        "Is there a mayor in Ulm and in Bree?",
+        "Who was born in Ulm and in which year?",
+    ],
+)
+def test_a_question_that_cannot_stand_alone_is_left_where_it_is(question: str) -> None:
+    assert len(inquire(question).parts) == 1
 
 
 def test_more_of_one_thing_or_another_asks_for_both_figures() -> None:
