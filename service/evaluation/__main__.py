@@ -18,6 +18,7 @@ from service.evaluation.circumstances import circumstances
 from service.evaluation.datasets import (
     JUDGED,
     Article,
+    apart,
     articles,
     is_validation,
     judged_collection,
@@ -94,16 +95,16 @@ def _save_details(outcomes: list[seed_answers.Outcome], folder: Path | None) -> 
 
 
 def _read(engine: Engine, options: argparse.Namespace) -> Iterator[reading.Read]:
-    questions, foreign = (40, 10) if options.quick else (1000, 250)
-    for name, found in _unseen(options).items():
-        kept = found[:3] if options.quick else found
-        yield reading.read_articles(engine, name, kept, strangers(options.data, foreign), questions=questions)
+    """Comments and reviews have nothing but themselves in common, so each is a document, and fewer are asked about."""
+    questions, few, foreign = (40, 20, 10) if options.quick else (1000, 300, 250)
+    sets = {name: found[:3] if options.quick else found for name, found in _unseen(options).items()}
+    sets |= {name: apart(found, few) for name, found in _of_another_kind(options).items()}
+    for name, found in sets.items():
+        yield reading.read_articles(engine, name, found, strangers(options.data, foreign), questions=questions)
 
 
 def _read_alone(engine: Engine, options: argparse.Namespace) -> Iterator[alone.Alone]:
-    """Beside the unseen articles two sources of another kind, which nothing was trained on either."""
-    others = {name: articles(options.data, f"squadshifts_{name}") for name in ("reddit", "amazon_reviews")}
-    for name, found in (_unseen(options) | others).items():
+    for name, found in (_unseen(options) | _of_another_kind(options)).items():
         yield alone.read_alone(engine.reader, name, found, questions=40 if options.quick else 1000)
 
 
@@ -111,6 +112,11 @@ def _unseen(options: argparse.Namespace) -> dict[str, list[Article]]:
     """Articles that nothing was trained on: the 13 of SQuAD's development set, and those set aside by their title."""
     shifted = [one for one in articles(options.data, "squadshifts_new_wiki") if is_validation(one.title)]
     return {"squad-development": articles(options.data, "squad_13_articles"), "new-wiki": shifted}
+
+
+def _of_another_kind(options: argparse.Namespace) -> dict[str, list[Article]]:
+    """Comments and reviews, which nothing was trained on or fitted to."""
+    return {name: articles(options.data, f"squadshifts_{name}") for name in ("reddit", "amazon_reviews")}
 
 
 if __name__ == "__main__":

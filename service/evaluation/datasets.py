@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class ReadingQuestion:
 class Article:
     document_id: str
     title: str
+    """Empty where it has none."""
     text: str
     questions: tuple[ReadingQuestion, ...] = field(repr=False)
 
@@ -128,6 +130,29 @@ def drawn(questions: list[ReadingQuestion], most: int) -> list[ReadingQuestion]:
     return sorted(questions, key=lambda one: hashlib.sha256(f"{one.document_id}\0{one.question}".encode()).digest())[
         :most
     ]
+
+
+def apart(whole: Sequence[Article], questions: int) -> list[Article]:
+    """The paragraphs that so many questions ask about, each as an article of its own, without a title."""
+    texts = {one.document_id: one.text for one in whole}
+    asked: defaultdict[tuple[str, Span], list[ReadingQuestion]] = defaultdict(list)
+    for question in drawn([question for one in whole for question in one.questions], questions):
+        asked[question.document_id, question.paragraph].append(question)
+    return [
+        Article(
+            document_id=f"paragraph-{number}",
+            title="",
+            text=texts[document_id][place.start : place.end],
+            questions=tuple(_of_paragraph(question, f"paragraph-{number}") for question in own),
+        )
+        for number, ((document_id, place), own) in enumerate(asked.items())
+    ]
+
+
+def _of_paragraph(question: ReadingQuestion, document_id: str) -> ReadingQuestion:
+    start, end = question.paragraph.start, question.paragraph.end
+    spans = tuple(Span(span.start - start, span.end - start) for span in question.spans)
+    return replace(question, document_id=document_id, paragraph=Span(0, end - start), spans=spans)
 
 
 def strangers(data: Path, most: int) -> list[str]:

@@ -67,7 +67,7 @@ def read_articles(
     engine: Engine, name: str, articles: Sequence[Article], strangers: Sequence[str], *, questions: int
 ) -> Read:
     """Ask so many questions, a quarter of them again without their article, and all again, changed, that can be."""
-    collection = filled(engine, name, ((one.document_id, one.title, one.text) for one in articles))
+    collection = filled(engine, name, ((one.document_id, one.title or None, one.text) for one in articles))
     chosen = drawn([question for article in articles for question in article.questions], questions)
 
     def without_article(question: ReadingQuestion) -> Reply:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from embeddings.domain import Span
 from service.evaluation.circumstances import Circumstances, circumstances
-from service.evaluation.datasets import articles, drawn, judged_collection, seed_questions
+from service.evaluation.datasets import apart, articles, drawn, judged_collection, seed_questions
 from service.evaluation.judging import Quote, is_at_the_place, is_right
 from service.evaluation.peps import Pep, questions
 from service.evaluation.questions import Evidence, Question
@@ -128,6 +128,11 @@ def test_answers_are_placed_in_the_whole_article(tmp_path: Path) -> None:
     assert article.text[found.spans[0].start : found.spans[0].end] == "Ann"
     assert article.text[found.paragraph.start : found.paragraph.end] == "It: Ann."
     assert drawn([found, found], 1) == [found]
+    (alone,) = apart([article], 9)
+    (moved,) = alone.questions
+    assert (alone.title, alone.text) == ("", "It: Ann.")
+    assert (moved.document_id, moved.paragraph) == (alone.document_id, Span(0, 8))
+    assert alone.text[moved.spans[0].start : moved.spans[0].end] == "Ann"
 
 
 def test_seed_questions_keep_their_evidence(tmp_path: Path) -> None:
