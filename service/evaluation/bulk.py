@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -253,7 +253,7 @@ def _watched(service: Served) -> Iterator[list[float]]:
 
     def watch() -> None:
         while not over.wait(0.5):
-            seen.append(sum(map(_proportional_megabytes, _family(service.process_id))))
+            seen.append(sum(map(_proportional_megabytes, family_of(service.process_id))))
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -264,11 +264,14 @@ def _watched(service: Served) -> Iterator[list[float]]:
         thread.join()
 
 
-def _family(process_id: int) -> Iterator[int]:
+def family_of(process_id: int) -> Iterator[int]:
     yield process_id
     for path in Path(f"/proc/{process_id}/task").glob("*/children"):
-        for child in path.read_text().split():
-            yield from _family(int(child))
+        children = ""
+        with suppress(OSError):  # a thread may end meanwhile
+            children = path.read_text()
+        for child in children.split():
+            yield from family_of(int(child))
 
 
 def _proportional_megabytes(process_id: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -18,6 +19,7 @@ import pytest
 
 from embeddings.collection import Collection
 from embeddings.domain import Source
+from service.evaluation.bulk import family_of
 from service.evaluation.offering import offer
 from service.evaluation.rankings import rank
 from service.evaluation.served import Request, drive
@@ -172,3 +174,24 @@ def test_the_time_of_every_stage_is_told_and_written_into_a_page(one_pep: Path, 
     written = page.read_text("utf-8")
     assert "2 questions on 1 passages" in written
     assert [line.split(" | ")[0] for line in written.splitlines() if "100.0" in line] == ["| **the whole**"] * 2
+
+
+def test_memory_is_watched_on_while_threads_end() -> None:
+    """Whose folder in /proc goes with them."""
+    over = threading.Event()
+
+    def begin_and_end() -> None:
+        while not over.is_set():
+            thread = threading.Thread(target=str)
+            thread.start()
+            thread.join()
+
+    restless = threading.Thread(target=begin_and_end)
+    restless.start()
+    try:
+        families = [set(family_of(os.getpid())) for _ in range(500)]
+    finally:
+        over.set()
+        restless.join()
+
+    assert all(os.getpid() in family for family in families)
