@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -34,8 +34,9 @@ _VISIBLE = "i.created_seq <= :seq AND (i.removed_seq IS NULL OR i.removed_seq > 
 MOST_PLACES = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
+    """A tuple, since a search makes a hundred."""
+
     passage_key: int
     document_key: int
     text_sha: bytes
@@ -58,10 +59,7 @@ def candidates(connection: Connection, seq: int, passage_keys: Iterable[int]) ->
         f" WHERE p.passage_key IN (SELECT value FROM json_each(:keys)) AND {_VISIBLE}",
         {"seq": seq, "keys": json.dumps(list(passage_keys))},
     )
-    return {
-        key: Candidate(passage_key=key, document_key=document_key, text_sha=text_sha, words=words, recurs=bool(recurs))
-        for key, document_key, text_sha, words, recurs in rows
-    }
+    return {row[0]: Candidate._make(row) for row in rows}
 
 
 def allowed_indexings(connection: Connection, seq: int, condition: Condition) -> Keys:
