@@ -25,6 +25,11 @@ class Tokenizer(Protocol):
         """Where each token of the text ends, in code points, ascending; uncut, without special tokens."""
         ...
 
+    def known_words(self) -> list[str]:
+        """Words in small letters that have a token of their own, in the order of the vocabulary: the common ones first,
+        as vocabularies are made."""
+        ...
+
 
 class Encoder(Protocol):
     """Maps text to unit vectors. Texts past `tokenizer.max_tokens` are cut there. Safe to call from many threads."""

@@ -24,6 +24,7 @@ from service.answering.ports import Reader
 from service.answering.readers.quoting import QuotingReader
 from service.answering.readers.span import MANIFEST as READER_MANIFEST
 from service.answering.readers.span import SHIPPED, SpanReader
+from service.answering.spelling import Speller
 from service.jobs import Jobs
 from service.keys import Keys
 from service.seeds import load_seeds
@@ -70,7 +71,10 @@ def start(settings: Settings) -> Engine:
             jobs=Jobs(library),
             keys=Keys(library),
             answering=Answering(
-                reader=reader, encoder_name=encoder.name, foreign=_foreign_reader(settings, encoder, reader)
+                reader=reader,
+                encoder_name=encoder.name,
+                foreign=_foreign_reader(settings, encoder, reader),
+                speller=Speller(encoder.tokenizer.known_words()),
             ),
         )
     except BaseException:

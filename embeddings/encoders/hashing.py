@@ -28,6 +28,9 @@ class WordTokenizer:
     def token_ends(self, text: str) -> list[int]:
         return [match.end() for match in _WORD.finditer(text)]
 
+    def known_words(self) -> list[str]:
+        return []
+
 
 class HashingEncoder:
     """A bag of hashed words and their trigrams; the last dimension is that of texts without words."""

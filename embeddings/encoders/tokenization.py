@@ -20,6 +20,9 @@ REMEMBERED_WORDS = 1 << 15
 LONGEST_REMEMBERED = 32
 """In characters. Longer ones, as of scripts that are written without spaces, hardly ever return."""
 
+WORD_MARKS = "\u2581", "\u0120"
+"""Begin a word in the vocabularies of SentencePiece and of byte-level models; WordPiece marks the other pieces."""
+
 
 class FileTokenizer:
     """The tokenizer of a model. Its memory is 160 bytes a character, so long texts go through in pieces."""
@@ -51,6 +54,13 @@ class FileTokenizer:
             for piece, encoding in zip(batch, encodings, strict=True):
                 ends.extend(piece.start + end for _, end in encoding.offsets)
         return ends
+
+    def known_words(self) -> list[str]:
+        vocabulary = self._tokenizer.get_vocab()
+        mark = next((mark for mark in WORD_MARKS if f"{mark}the" in vocabulary), "")
+        whole = (token.removeprefix(mark) for token in vocabulary if token.startswith(mark))
+        words = [word for word in whole if word.isalpha() and word.islower()]
+        return sorted(words, key=lambda word: vocabulary[mark + word])
 
     def token_ids(self, texts: Sequence[str]) -> list[TokenIds]:
         """What the model reads of each text: cut to its length, with special tokens."""

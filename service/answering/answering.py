@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import chain, zip_longest
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from service.answering.intents import Part, inquire
 from service.answering.pace import Pace
 from service.answering.passages import sentences_to_read, to_read
 from service.answering.ports import Reader, StoredText
+from service.answering.spelling import Speller
 from service.answering.statements import Statement
 from service.answering.verdicts import Word
 from service.answering.widening import as_shown
@@ -30,6 +31,9 @@ __all__ = ["Answering", "AskRequest", "Exchange", "SearchableCollection"]
 
 SHARES_NO_WORD = 0.1
 """What a sentence weighs as evidence that has no word of the question, in words: alone, it may say no to anything."""
+
+NO_SPELLER = Speller(())
+Search = Callable[[str], SearchResult]
 
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(r"[A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]")
@@ -72,6 +76,7 @@ class Answering:
     """Answers from passages alone. Safe to call from many threads if its readers are.
 
     `foreign` reads questions that are written mostly in other letters than Latin ones; None where nothing can.
+    `speller` mends what is asked; without one every question is taken as it is.
     """
 
     def __init__(
@@ -80,21 +85,24 @@ class Answering:
         reader: Reader,
         encoder_name: str,
         foreign: Reader | None = None,
+        speller: Speller = NO_SPELLER,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._reader = reader
         self._encoder_name = encoder_name
         self._foreign = foreign
+        self._speller = speller
         self._clock = clock
         self._pace = Pace()
 
     def answer(self, request: AskRequest, collection: SearchableCollection) -> Answer:
         started = self._clock()
-        question = complete(request.question, request.history)
+        search = cache(partial(collection.search, top_k=request.top_k, filter=request.filter, explain=request.explain))
+        question = self._mended(complete(request.question, request.history), search)
         inquiry = inquire(question)
         fitting = self._foreign if _is_mostly_foreign(question) else self._reader
         reader = fitting or self._reader
-        looked = [self._look(part, request, collection, reader, started) for part in inquiry.parts]
+        looked = [self._look(part, request, search, reader, started) for part in inquiry.parts]
         threshold = reader.threshold if request.min_confidence is None else request.min_confidence
         # Whoever gives a threshold of their own wants to see even the strangest candidate.
         reason = _reason_without_reading(looked, is_readable=bool(fitting) or request.min_confidence is not None)
@@ -123,10 +131,16 @@ class Answering:
             explain=_explain(looked, threshold=threshold) if request.explain else None,
         )
 
-    def _look(
-        self, part: Part, request: AskRequest, collection: SearchableCollection, reader: Reader, started: float
-    ) -> _Looked:
-        found = collection.search(part.question, top_k=request.top_k, filter=request.filter, explain=request.explain)
+    def _mended(self, question: str, search: Search) -> str:
+        doubtful = self._speller.doubtful(question)
+        if not doubtful:
+            return question
+        passages = [to_read(hit) for hit in search(question).hits]
+        texts = [text for one in passages for text in (one.context, one.text)]
+        return self._speller.mended(question, doubtful, texts)
+
+    def _look(self, part: Part, request: AskRequest, search: Search, reader: Reader, started: float) -> _Looked:
+        found = search(part.question)
         order = reading_order(found.hits)
         most = len(order.hits)
         if request.max_latency_ms is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from service.bootstrap import Engine
-from service.evaluation import alone, pages, rankings, reading, removal, seed_answers
+from service.evaluation import alone, misspelling, pages, rankings, reading, removal, seed_answers
 from service.evaluation.asking import open_engine
 from service.evaluation.circumstances import circumstances
 from service.evaluation.datasets import (
@@ -27,13 +27,14 @@ from service.evaluation.datasets import (
 )
 from service.evaluation.tables import write_section
 
-PARTS = ("seeds", "ranking", "reading", "reader", "removal")
+PARTS = ("seeds", "ranking", "reading", "reader", "removal", "misspelling")
 TITLES = {
     "seeds": "Questions on the seed documents",
     "ranking": "Ranking of judged collections",
     "reading": "Reading whole articles",
     "reader": "The reader alone, with the paragraph given",
     "removal": "Each part removed in turn",
+    "misspelling": "Misspelt questions",
     "pdf": "Questions on PDF files",
 }
 
@@ -77,10 +78,10 @@ def _measure(part: str, engine: Engine, options: argparse.Namespace) -> str:
         return pages.measure(engine, options.data / "pdf", quick=options.quick)
     if part == "reader":
         return alone.report(list(_read_alone(engine, options)))
-    if part == "removal":
+    if part in ("removal", "misspelling"):
+        measure = removal.measure if part == "removal" else misspelling.measure
         kept = _unseen(options)["squad-development"]
-        questions = 20 if options.quick else 600
-        return removal.measure(engine, kept[:3] if options.quick else kept, questions=questions)
+        return measure(engine, kept[:3] if options.quick else kept, questions=20 if options.quick else 600)
     return reading.report(list(_read(engine, options)))
 
 

@@ -53,25 +53,28 @@ def measure(engine: Engine, articles: Sequence[Article], *, questions: int) -> s
 
 
 def _figures(answering: Answering, collection: Collection | Rearranged, asked: Sequence[ReadingQuestion]) -> list[Cell]:
-    answers = [_ask(answering, collection, one.question, None) for one in asked]
+    answers = [best_answer(answering, collection, one.question) for one in asked]
     removed = [
-        _ask(answering, collection, one.question, parse_filter({"@document_id": {"ne": one.document_id}}))
+        best_answer(answering, collection, one.question, parse_filter({"@document_id": {"ne": one.document_id}}))
         for one in asked[::4]
     ]
     pairs = list(zip(answers, asked, strict=True))
     return [
         percent(sum(f1(answer.answer or "", one.answers) for answer, one in pairs) / len(pairs)),
-        percent(share(_holds(answer, one) for answer, one in pairs)),
+        percent(share(holds_answer(answer, one) for answer, one in pairs)),
         percent(share(_is_in_paragraph(answer, one) for answer, one in pairs)),
         percent(auroc([answer.confidence for answer in answers], [answer.confidence for answer in removed])),
     ]
 
 
-def _ask(answering: Answering, collection: Collection | Rearranged, question: str, filter: Filter | None) -> Answer:
+def best_answer(
+    answering: Answering, collection: Collection | Rearranged, question: str, filter: Filter | None = None
+) -> Answer:
+    """Whatever its confidence."""
     return answering.answer(AskRequest(question=question, min_confidence=0, filter=filter), collection)
 
 
-def _holds(answer: Answer, asked: ReadingQuestion) -> bool:
+def holds_answer(answer: Answer, asked: ReadingQuestion) -> bool:
     return any(holds(citation.quote, form) for citation in answer.citations for form in asked.answers)
 
 

@@ -114,6 +114,13 @@ def test_token_counts_add_up_over_pieces(encoder: Encoder) -> None:
     assert repeated == 2_000 * alone
 
 
+def test_known_words_are_single_tokens(encoder: Encoder) -> None:
+    known = encoder.tokenizer.known_words()
+    assert len(set(known)) == len(known)
+    assert all(word.isalpha() and word.islower() for word in known)
+    assert set(encoder.tokenizer.count_tokens(known)) <= {1}
+
+
 def test_what_lies_past_the_limit_is_not_read(encoder: Encoder) -> None:
     limit = encoder.tokenizer.max_tokens
     full = "word " * limit

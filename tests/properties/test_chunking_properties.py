@@ -34,6 +34,9 @@ class ByteTokenizer:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return [-(-len(text.encode()) // 3) for text in texts]
 
+    def known_words(self) -> list[str]:
+        return []
+
     def token_ends(self, text: str) -> list[int]:
         ends = [at for at, character in enumerate(text, 1) for _ in character.encode()]
         return [*ends[2::3], *ends[-1:]] if len(ends) % 3 else ends[2::3]

@@ -11,6 +11,7 @@ from embeddings.domain import Span
 from service.answering.answering import Answering, AskRequest, Exchange
 from service.answering.domain import NoAnswerReason, Reading, ReadingPassage, Support
 from service.answering.ports import More
+from service.answering.spelling import Speller
 from tests.unit.scripted import (
     EMPLOYS,
     FOUNDED,
@@ -238,6 +239,18 @@ def test_a_follow_up_is_searched_with_what_it_leans_on() -> None:
     assert answer.question == "When was it founded?"
     assert collection.asked == [answer.question_used]
     assert "Pemberlow Bakery" in answer.question_used
+
+
+def test_a_misspelt_question_is_asked_again_as_it_was_meant() -> None:
+    answering = Answering(reader=saying((FOUNDED, 0.9)), encoder_name="words", speller=Speller(("which", "was")))
+    misspelt, plain = shelf(TEXT), shelf(TEXT)
+
+    mended = answering.answer(AskRequest(question="which bkery was it?"), misspelt)
+    answering.answer(AskRequest(question="which bakery was it?"), plain)
+
+    assert (mended.question, mended.question_used) == ("which bkery was it?", "which bakery was it?")
+    assert misspelt.asked == ["which bkery was it?", "which bakery was it?"]
+    assert plain.asked == ["which bakery was it?"]  # once, though it had to be looked at
 
 
 def test_timings_cover_every_stage_and_are_rounded() -> None:
