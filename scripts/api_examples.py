@@ -74,7 +74,7 @@ EXAMPLES = [
     Example(
         title="Follow up",
         about="`history` completes a question that leans on the one before; its `answer` is `null` where there was"
-        " none. `question_used` shows what was searched.",
+        " none. `question_used` shows what was searched, also where a misspelt word was mended.",
         method="POST",
         path="/v1/ask",
         body={

@@ -8,11 +8,11 @@ from dataclasses import replace
 from embeddings.domain import Span
 from service.answering.citations import Candidate, sentences_around, sentences_in
 from service.answering.enumerations import enumeration_around
-from service.answering.expectations import meets
+from service.answering.expectations import counts_others, meets
 from service.answering.intents import Intent, Part
 
 UNEXPECTED = 0.5
-"""What is left of the probability of an answer that is no figure, year or day where one is asked for."""
+"""What is left of the probability of an answer that is no figure, year or day where one is asked for, or another's."""
 
 
 def as_shown(part: Part, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
@@ -36,7 +36,8 @@ def as_shown(part: Part, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 def _expected(question: str, candidate: Candidate) -> Candidate:
     """The candidate, less likely where the question asks for something that its words don't hold."""
-    if meets(question, candidate.text):
+    text = candidate.text
+    if meets(question, text) and not counts_others(question, text, whole_sentence(candidate).text):
         return candidate
     return replace(candidate, probability=UNEXPECTED * candidate.probability)
 

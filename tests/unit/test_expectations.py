@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.answering.expectations import meets
+from service.answering.expectations import counts_others, meets
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,33 @@ def test_what_the_question_asks_for_is_held(question: str, answer: str) -> None:
 )
 def test_what_the_question_asks_for_is_lacking(question: str, answer: str) -> None:
     assert not meets(question, answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "sentence"),
+    [
+        ("How many cranes does it have?", "four", "It will look at four areas in turn."),
+        ("how many people of the town", "12", "There are 12 new sheds."),
+        ("How many cranes are there?", "70 sheds", "There are 70 sheds."),
+    ],
+)
+def test_a_figure_before_other_things_counts_these(question: str, answer: str, sentence: str) -> None:
+    assert counts_others(question, answer, sentence)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "sentence"),
+    [
+        ("How many cranes are there?", "four", "It has four big cranes and two sheds."),
+        ("How many cranes are there?", "four", "Of the cranes, four units work."),
+        ("How many cranes are there?", "four", "It has four."),
+        ("How many cranes are there?", "four", "Among the old, four new ones are seen."),
+        ("How many workers were there?", "four", "It took four people."),
+        ("How many cranes does the dock of the areas have?", "four", "Four areas have one each."),
+        ("How many does it have?", "four", "It has four sheds."),
+        ("How long are the cranes?", "four", "Four sheds are long."),
+        ("How many cranes are there?", "a few", "There are a few sheds."),
+    ],
+)
+def test_a_figure_that_may_count_what_is_asked_for(question: str, answer: str, sentence: str) -> None:
+    assert not counts_others(question, answer, sentence)
