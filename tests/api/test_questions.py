@@ -60,6 +60,15 @@ def test_what_was_not_answered_can_stand_in_the_history(api: Api, lighthouse: st
     assert api.json("POST", "/v1/ask", json=body)["question_used"] == "Who built it? (Harwick Lighthouse)"
 
 
+def test_a_misspelt_word_is_mended_and_the_answer_says_what_was_asked(api: Api, lighthouse: str) -> None:
+    body = {"question": "Which enigneer built the lighthuose?", "collection": lighthouse, "min_confidence": 0}
+    answer = api.json("POST", "/v1/ask", json=body)
+    assert answer["question"] == body["question"]
+    assert answer["question_used"] == "Which engineer built the lighthouse?"
+    plain = api.json("POST", "/v1/ask", json={**body, "question": answer["question_used"]})
+    assert [settled(one)["citations"] for one in (answer, plain)] == [plain["citations"]] * 2
+
+
 def test_a_batch_answers_in_order_as_each_alone_with_problems_in_place(api: Api, lighthouse: str) -> None:
     good = {"question": QUESTION, "collection": lighthouse, "min_confidence": 0}
     requests = [good, {**good, "collection": "no-such-one"}, {**good, "top_k": 1}, {**good, "mode": "generative"}]
