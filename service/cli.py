@@ -331,10 +331,14 @@ def _tell(outcome: Outcome, *, as_json: bool) -> None:
 
 
 def _answer_lines(answer: dict[str, Any]) -> list[str]:
+    lines = []
+    if answer["question_used"] != answer["question"]:
+        lines.append(f"Understood as: {_plain(answer['question_used'])}")
     if not answer["answered"]:
         reason = REASONS.get(answer["no_answer_reason"], answer["no_answer_reason"].replace("_", " "))
-        return [f"No answer was found ({reason}). The closest passages:", "", *_passage_lines(answer["passages"][:3])]
-    lines = [typer.style(_plain(answer["answer"]), bold=_is_terminal())]
+        lines += [f"No answer was found ({reason}). The closest passages:", ""]
+        return lines + _passage_lines(answer["passages"][:3])
+    lines.append(typer.style(_plain(answer["answer"]), bold=_is_terminal()))
     for citation in answer["citations"]:
         lines += ["", f"[{citation['number']}] {_marked_quote(citation)}", f"    {_place(citation)}"]
     return lines

@@ -17,6 +17,7 @@
     input { flex: 1; min-width: 0; font: inherit; color: inherit; background: transparent; padding: .5rem .7rem; border: 1px solid currentColor; border-radius: .6rem; }
     button { font: inherit; padding: .5rem 1rem; border: 0; border-radius: .6rem; background: #1f5c57; color: #fff; cursor: pointer; }
     button:disabled { opacity: .6; }
+    .asked { opacity: .7; font-size: .85em; margin: 1rem 0 0; }
     .answer { font-size: 1.15em; font-weight: 600; margin: 1rem 0 .4rem; }
     blockquote { margin: .6rem 0; padding: 0 0 0 .8rem; border-left: 3px solid #1f5c57; }
     cite { display: block; font-style: normal; opacity: .7; font-size: .85em; }
@@ -40,10 +41,11 @@
   }
 
   function shown(answer) {
-    if (!answer.answered) return [make("p", { className: "answer" }, "The documents don’t answer this.")];
+    const meant = answer.question_used === answer.question ? [] : [make("p", { className: "asked" }, `Understood as: ${answer.question_used}`)];
+    if (!answer.answered) return [...meant, make("p", { className: "answer" }, "The documents don’t answer this.")];
     const quotes = answer.citations.map((citation) =>
       make("blockquote", {}, ...quoted(citation), make("cite", {}, `${citation.number}. ${citation.title ?? citation.document_id}`)));
-    return [make("p", { className: "answer" }, answer.answer), ...quotes];
+    return [...meant, make("p", { className: "answer" }, answer.answer), ...quotes];
   }
 
   async function ask(question) {

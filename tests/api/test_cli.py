@@ -59,6 +59,8 @@ def test_a_file_is_put_found_and_asked_in_this_process(loccit: Loccit, tmp_path:
     found = loccit("search", "Who built Harwick Lighthouse?")
     assert "Edda Thornquist" in found.stdout
     assert "harwick.txt, version 1, 0–" in found.stdout
+    asked = loccit("ask", "In what year was Harwick Lighthouse bulit?")
+    assert asked.stdout.splitlines()[:2] == ["Understood as: In what year was Harwick Lighthouse built?", "1874"]
 
 
 def test_commands_find_the_service_that_runs_on_the_same_data(

@@ -97,6 +97,11 @@ def ask(page: Any, question: str) -> None:
     page.wait_for_selector("#result .asked, #result .failed")
 
 
+def test_a_misspelt_question_is_shown_as_it_was_understood(page: Any) -> None:
+    ask(page, "In what year was Harwick Lighthouse bulit?")
+    assert page.inner_text("#result .asked") == "Understood as: In what year was Harwick Lighthouse built?"
+
+
 def test_an_example_is_answered_with_quotes_that_open_in_their_source(page: Any) -> None:
     page.click("#examples button >> nth=0")
     page.wait_for_selector(".citation")
@@ -166,10 +171,11 @@ def test_the_widget_answers_on_a_page_of_the_same_origin(page: Any, url: str) ->
     host = '<!doctype html><title>Host</title><script src="/widget.js" data-collection="birds"></script>'
     page.route(f"{url}/host", lambda route: route.fulfill(body=host, content_type="text/html"))
     page.goto(f"{url}/host")
-    page.fill(".loccit input", "In what year was Harwick Lighthouse built?")
+    page.fill(".loccit input", "In what year was Harwick Lighthouse bulit?")
     page.click(".loccit button")
     page.wait_for_selector(".loccit blockquote")
     assert "1874" in page.inner_text(".loccit mark")
+    assert page.inner_text(".loccit .asked") == "Understood as: In what year was Harwick Lighthouse built?"
 
 
 def test_the_page_asks_for_the_key_where_one_is_needed(browser: Any, url: str) -> None:
