@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.answering.spelling import Speller
 
@@ -59,3 +63,33 @@ def test_of_several_words_the_one_that_the_passages_hold_most_often_is_meant() -
 
 def test_without_known_words_nothing_is_doubtful() -> None:
     assert Speller(()).doubtful("the nubmer") == []
+
+
+WORDS = [
+    *KNOWN,
+    *TEXT.split(" "),
+    "nubmer",
+    "aproved",
+    "goverment",
+    "Goverment",
+    "bakrs",
+    "straße",
+    "ﬁsh",
+    "x1",
+    "?",
+    "\n",
+    "国",
+]
+TEXTS = st.one_of(st.text(), st.lists(st.sampled_from(WORDS)).map(" ".join))
+WORD = re.compile(r"[^\W\d_]+")
+
+
+@given(question=TEXTS, texts=st.lists(TEXTS, max_size=3))
+def test_only_doubtful_words_change_and_each_by_one_slip(question: str, texts: list[str]) -> None:
+    doubtful = SPELLER.doubtful(question)
+    found = SPELLER.mended(question, doubtful, texts)
+
+    assert WORD.split(found) == WORD.split(question)
+    for before, after in zip(WORD.findall(question), WORD.findall(found), strict=True):
+        assert before == after or (before in doubtful and before[0] == after[0] and abs(len(before) - len(after)) <= 1)
+    assert SPELLER.mended(found, SPELLER.doubtful(found), texts) == found
