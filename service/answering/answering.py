@@ -97,6 +97,7 @@ class Answering:
 
     def answer(self, request: AskRequest, collection: SearchableCollection) -> Answer:
         started = self._clock()
+        # Once for each question, though it is searched to be mended and again to be read.
         search = cache(partial(collection.search, top_k=request.top_k, filter=request.filter, explain=request.explain))
         question = self._mended(complete(request.question, request.history), search)
         inquiry = inquire(question)
