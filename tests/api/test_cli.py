@@ -253,13 +253,16 @@ def test_a_folder_is_followed(environment: dict[str, str], loccit: Loccit, tmp_p
         [sys.executable, "-m", "service", "ingest", "docs", "--watch"],
         cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as following:  # fmt: skip
-        assert following.stdout is not None
-        assert following.stdout.readline().startswith("In 'default': 2 new (")
-        (tmp_path / "docs" / "harwick.md").write_text("# Harwick\n\nIt is gone.")
-        (tmp_path / "docs" / "x" / "bonn.txt").unlink()
-        assert following.stdout.readline().startswith("In 'default': 1 changed, 1 removed (")
-        following.send_signal(signal.SIGINT)
-        assert following.wait(30) == 130
+        try:
+            assert following.stdout is not None
+            assert following.stdout.readline().startswith("In 'default': 2 new (")
+            (tmp_path / "docs" / "harwick.md").write_text("# Harwick\n\nIt is gone.")
+            (tmp_path / "docs" / "x" / "bonn.txt").unlink()
+            assert following.stdout.readline().startswith("In 'default': 1 changed, 1 removed (")
+            following.send_signal(signal.SIGINT)
+            assert following.wait(30) == 130
+        finally:
+            following.kill()
     assert "version 2" in loccit("documents").stdout
 
 

@@ -62,7 +62,7 @@ def text(number: int) -> str:
 
 
 def test_a_service_killed_in_mid_ingest_loses_nothing_and_finishes_its_job(tmp_path: Path) -> None:
-    files = [("file", (f"job-{number}", text(number).encode(), "text/plain")) for number in range(400)]
+    files = [("file", (f"job-{number}", text(number).encode(), "text/plain")) for number in range(250)]
     with served(tmp_path / "data", signal.SIGKILL) as client:
         accepted = client.post("/v1/collections/default/documents", files=files)
         assert accepted.status_code == 202
