@@ -135,6 +135,7 @@ def follow(settings: Settings, request: Request, told: Callable[[Report], None])
     while True:
         began = time.monotonic()
         now = _marks(_found(settings, request))
+        looked = time.monotonic() - began
         if now != done and (now == before or done is None):
             # A service that cannot be reached, or is just stopping, is tried again in the next round.
             with suppress(httpx.TransportError, StoreLocked):
@@ -142,7 +143,7 @@ def follow(settings: Settings, request: Request, told: Callable[[Report], None])
                 told(report)
                 done = now
         before = now
-        time.sleep(max(_POLL_SECONDS, _REST * (time.monotonic() - began) if now == done else 0.0))
+        time.sleep(max(_POLL_SECONDS, _REST * looked if now == done else 0.0))
 
 
 def _found(settings: Settings, request: Request) -> Found:

@@ -222,7 +222,7 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(
     environment: dict[str, str], loccit: Loccit, tmp_path: Path
 ) -> None:
     (tmp_path / "docs").mkdir()
-    for number in range(300):
+    for number in range(150):
         lamps = " ".join(f"Lamp {number} of cliff {cliff} shines." for cliff in range(20))
         (tmp_path / "docs" / f"{number}.txt").write_text(lamps)
     with subprocess.Popen(
@@ -232,19 +232,19 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(
         database = tmp_path / "data" / "collections"
         while not list(database.glob("*/originals/*/*")):
             time.sleep(0.05)
-        time.sleep(1.0)
+        time.sleep(0.3)
         ingesting.send_signal(signal.SIGINT)
         output, errors = ingesting.communicate(timeout=60)
     assert ingesting.returncode == 130, errors
     first = json.loads(output)
     assert first["interrupted"] is True
-    assert first["new"] < 300
+    assert first["new"] < 150
     second = json.loads(loccit("ingest", "docs", "--json").stdout)
     assert second["failed"] == []
     assert second["unchanged"] >= first["new"]
-    assert second["new"] + second["unchanged"] == 300
+    assert second["new"] + second["unchanged"] == 150
     third = json.loads(loccit("ingest", "docs", "--json").stdout)
-    assert (third["new"], third["changed"], third["unchanged"]) == (0, 0, 300)
+    assert (third["new"], third["changed"], third["unchanged"]) == (0, 0, 150)
 
 
 def test_a_folder_is_followed(environment: dict[str, str], loccit: Loccit, tmp_path: Path) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from service import ingesting
+from service import folder_command, ingesting
 from service.calling import Call, Refused, _content
 from service.digests import Digests
+from service.folder_command import Request, follow
 from service.folders import Choice, Patterns, find
 from service.ingesting import Ingesting, Outcome, Plan, planned, stored_documents
+from service.settings import Settings
 from tests.api.conftest import Api, api, collection, engine, settings
 
 __all__ = ["api", "collection", "engine", "settings"]
@@ -211,3 +215,21 @@ def test_a_file_that_was_emptied_is_gone(step: Step, docs: Path) -> None:
     (docs / "x/2.md").write_text("")
     assert counts(step(docs)[1]) == (0, 0, 0)
     assert counts(step(docs, sync=True)[1]) == (0, 0, 1)
+
+
+def test_following_looks_again_soon_after_a_long_run(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder_command, "run", lambda *_: time.sleep(0.5))
+    monkeypatch.setattr(folder_command, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pause))
+    request = Request(names=[str(docs)], collection="default")
+    with pytest.raises(KeyboardInterrupt):
+        follow(Settings(data=tmp_path / "data"), request, lambda _: None)
+
+    assert pauses == [2.0]
