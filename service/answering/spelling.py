@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from itertools import chain, takewhile
 
 from embeddings.text import words
@@ -32,17 +32,20 @@ class Speller:
 
     def mended(self, question: str, doubtful: Sequence[str], texts: Sequence[str]) -> str:
         """Replaces the doubtful words that the texts lack: by the word of theirs that is alike, or by a known one."""
-        held = Counter(word for text in texts for word in _WORD.findall(text) if word.islower())
+        written = [word for text in texts for word in _WORD.findall(text)]
+        held = Counter(map(str.lower, written))
+        no_names = {word for word in written if word.islower()}
         stems = {stem for text in texts for stem in words(text)}
-        commonest_first = [word for word, _ in held.most_common()]
-        meant = {word: self._meant(word, commonest_first) for word in doubtful if stems.isdisjoint(words(word))}
+        meant = {word: self._meant(word, held, no_names) for word in doubtful if stems.isdisjoint(words(word))}
         return _WORD.sub(lambda found: meant.get(found[0], found[0]), question)
 
-    def _meant(self, word: str, held: Iterable[str]) -> str:
+    def _meant(self, word: str, held: Counter[str], no_names: Set[str]) -> str:
+        """The word itself where none is alike. `held` counts the words of the passages, whatever their capitals."""
+        ours = (other for other, _ in held.most_common() if other in no_names)
         # With another letter it may well be another word ("lenders", "leaders"), with another end another form of it.
-        alike = self._by_ends.get(word[0] + word[-1], ())
+        alike = sorted(self._by_ends.get(word[0] + word[-1], ()), key=lambda other: -held[other])
         known = (other for other in alike if len(other) != len(word) or sorted(other) == sorted(word))
-        return next((other for other in chain(held, known) if len(other) >= SHORTEST and _is_a_slip(word, other)), word)
+        return next((other for other in chain(ours, known) if len(other) >= SHORTEST and _is_a_slip(word, other)), word)
 
 
 def _is_a_slip(one: str, other: str) -> bool:

@@ -61,6 +61,12 @@ def test_of_several_words_the_one_that_the_passages_hold_most_often_is_meant() -
     assert mend("what is a thern", "a torn page, the thorn", "a theorn, the thorn") == "what is a thorn"
 
 
+def test_of_known_words_one_that_the_passages_hold_is_meant() -> None:
+    speller = Speller([*KNOWN, "since", "science"])
+    assert speller.mended("what is the scince", ["scince"], ["Science Park"]) == "what is the science"
+    assert speller.mended("what is the scince", ["scince"], ["Paris"]) == "what is the since"
+
+
 def test_without_known_words_nothing_is_doubtful() -> None:
     assert Speller(()).doubtful("the nubmer") == []
 
