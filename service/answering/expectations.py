@@ -51,6 +51,10 @@ def meets(question: str, answer: str) -> bool:
     return True
 
 
+def asks_for_a_number_of_things(question: str) -> bool:
+    return _NUMBER_OF.search(question) is not None
+
+
 def counts_others(question: str, answer: str, sentence: str) -> bool:
     """Whether a figure is one of other things than those whose number is asked for, in a sentence that lacks these."""
     asked = _NUMBER_OF.search(question)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from embeddings.domain import Span
 from service.answering.citations import Candidate, sentences_around, sentences_in
 from service.answering.enumerations import enumeration_around
-from service.answering.expectations import counts_others, meets
+from service.answering.expectations import asks_for_a_number_of_things, counts_others, meets
 from service.answering.intents import Intent, Part
 
 UNEXPECTED = 0.5
@@ -36,10 +36,16 @@ def as_shown(part: Part, ranked: Sequence[Candidate]) -> tuple[Candidate, ...]:
 
 def _expected(question: str, candidate: Candidate) -> Candidate:
     """The candidate, less likely where the question asks for something that its words don't hold."""
-    text = candidate.text
-    if meets(question, text) and not counts_others(question, text, whole_sentence(candidate).text):
+    if meets(question, candidate.text) and not _counts_others(question, candidate):
         return candidate
     return replace(candidate, probability=UNEXPECTED * candidate.probability)
+
+
+def _counts_others(question: str, candidate: Candidate) -> bool:
+    # Its sentence is looked for only where it is needed: every candidate of every round comes by here.
+    return asks_for_a_number_of_things(question) and counts_others(
+        question, candidate.text, whole_sentence(candidate).text
+    )
 
 
 def _by_probability(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:

@@ -11,10 +11,10 @@ from embeddings.text import STOP_WORDS
 from service.answering.answering import Answering
 from service.answering.domain import Answer
 from service.bootstrap import Engine
+from service.evaluation.answers import best_answer, holds_answer, mean_f1
 from service.evaluation.asking import filled
 from service.evaluation.datasets import Article, ReadingQuestion, drawn
-from service.evaluation.metrics import f1, share
-from service.evaluation.removal import best_answer, holds_answer
+from service.evaluation.metrics import share
 from service.evaluation.tables import Cell, percent, table
 
 SEED = 20261126
@@ -68,7 +68,7 @@ def measure(engine: Engine, articles: Sequence[Article], *, questions: int) -> s
 def _figures(asked: Sequence[ReadingQuestion], answers: Sequence[Answer], threshold: float) -> list[Cell]:
     pairs = list(zip(answers, asked, strict=True))
     return [
-        percent(sum(f1(answer.answer or "", one.answers) for answer, one in pairs) / len(pairs)),
+        percent(mean_f1(pairs)),
         percent(share(holds_answer(answer, one) for answer, one in pairs)),
         percent(share(answer.confidence >= threshold for answer in answers)),
         percent(share(answer.question_used != answer.question for answer in answers)),

@@ -9,12 +9,12 @@ from embeddings.collection import Collection
 from embeddings.domain import Hit, SearchResult
 from embeddings.filters import Filter, parse_filter
 from embeddings.retrieval import DEPTH
-from service.answering.answering import Answering, AskRequest
-from service.answering.domain import Answer
+from service.answering.answering import Answering
 from service.bootstrap import Engine, make_reader
+from service.evaluation.answers import best_answer, holds_answer, is_in_paragraph, mean_f1
 from service.evaluation.asking import filled
 from service.evaluation.datasets import Article, ReadingQuestion, drawn
-from service.evaluation.metrics import auroc, f1, holds, share
+from service.evaluation.metrics import auroc, share
 from service.evaluation.tables import Cell, percent, table
 
 
@@ -60,28 +60,8 @@ def _figures(answering: Answering, collection: Collection | Rearranged, asked: S
     ]
     pairs = list(zip(answers, asked, strict=True))
     return [
-        percent(sum(f1(answer.answer or "", one.answers) for answer, one in pairs) / len(pairs)),
+        percent(mean_f1(pairs)),
         percent(share(holds_answer(answer, one) for answer, one in pairs)),
-        percent(share(_is_in_paragraph(answer, one) for answer, one in pairs)),
+        percent(share(is_in_paragraph(answer, one) for answer, one in pairs)),
         percent(auroc([answer.confidence for answer in answers], [answer.confidence for answer in removed])),
     ]
-
-
-def best_answer(
-    answering: Answering, collection: Collection | Rearranged, question: str, filter: Filter | None = None
-) -> Answer:
-    """Whatever its confidence."""
-    return answering.answer(AskRequest(question=question, min_confidence=0, filter=filter), collection)
-
-
-def holds_answer(answer: Answer, asked: ReadingQuestion) -> bool:
-    return any(holds(citation.quote, form) for citation in answer.citations for form in asked.answers)
-
-
-def _is_in_paragraph(answer: Answer, asked: ReadingQuestion) -> bool:
-    return any(
-        citation.document_id == asked.document_id
-        and citation.start < asked.paragraph.end
-        and asked.paragraph.start < citation.end
-        for citation in answer.citations
-    )
