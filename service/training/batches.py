@@ -1,92 +1,113 @@
-"""Examples as tensors, in batches of like length."""
+"""Batches of packed examples, put together where they are trained."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from embeddings.domain import Span
-from service.answering.readers.inputs import ReaderInput, ReaderTokenizer
-from service.training.examples import Example, Verdict
-from service.training.model import Batch
-
-SORTED_TOGETHER = 2048
-"""Examples that are sorted by length among themselves, so that batches waste little and order stays random."""
+from service.training.model import Batch, Scores
+from service.training.packing import Packed
 
 
-def batches(
-    examples: Sequence[Example], tokenizer: ReaderTokenizer, *, tokens: int, chance: random.Random
-) -> Iterator[Batch]:
-    """Of at most about so many tokens each, padding counted."""
-    for start in range(0, len(examples), SORTED_TOGETHER):
-        chunk = [(example, inputs_of(example, tokenizer)) for example in examples[start : start + SORTED_TOGETHER]]
-        chunk.sort(key=lambda pair: max(len(one.token_ids) for one in pair[1]))
-        cut = list(_cut(chunk, tokens))
-        chance.shuffle(cut)
-        yield from map(batch_of, cut)
+class PackedTensors:
+    """What is packed, on the device that trains, so that a batch takes nothing but its rows' numbers there."""
+
+    def __init__(self, packed: Packed, device: torch.device) -> None:
+        self.packed = packed
+        self.device = device
+        self._tokens = self._put(packed.tokens.astype(np.int32))
+        self._row_lengths, self._sizes = packed.lengths(), np.diff(packed.examples)
+        self._starts, self._lengths = self._put(packed.starts[:-1]), self._put(self._row_lengths)
+        self._passage, self._first, self._last = map(self._put, (packed.passage, packed.first, packed.last))
+        self._is_start, self._is_end = (self._flags(packed.spans[:, (0, at)]) for at in (1, 2))
+        self._verdicts = self._put(packed.verdicts)
+
+    def _put(self, values: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+    def _flags(self, places: NDArray[np.int32]) -> Tensor:
+        flags = np.zeros(len(self.packed.tokens), np.bool_)
+        flags[self.packed.starts[places[:, 0]] + places[:, 1]] = True
+        return self._put(flags)
+
+    def places(self, examples: NDArray[np.int64]) -> Places:
+        ends = self.packed.examples
+        rows = np.concatenate([np.arange(ends[at], ends[at + 1]) for at in examples])
+        return Places(
+            rows=self._put(rows),
+            group=self._put(np.repeat(np.arange(len(examples)), self._sizes[examples])),
+            groups=len(examples),
+            length=int(self._row_lengths[rows].max()),
+        )
+
+    def batch(self, places: Places) -> Batch:
+        rows = places.rows
+        at = torch.arange(places.length, device=self.device)
+        held = at < self._lengths[rows][:, None]
+        where = self.where(places)
+        candidate = (at >= self._first[rows][:, None]) & (at < self._last[rows][:, None])
+        verdicts = self._verdicts[rows][:, None]
+        return Batch(
+            input_ids=self._tokens[where].long() * held,
+            token_type_ids=((at >= self._passage[rows][:, None]) & held).long(),
+            attention_mask=held.long(),
+            is_candidate=candidate,
+            is_start=self._is_start[where] & candidate,
+            is_end=self._is_end[where] & candidate,
+            is_verdict=torch.cat([verdicts == 1, verdicts == 2], 1),
+            group=places.group,
+            groups=places.groups,
+        )
+
+    def where(self, places: Places) -> Tensor:
+        """Of each token of a batch among all, (rows, length); beyond the end of a row anywhere."""
+        every = self._starts[places.rows][:, None] + torch.arange(places.length, device=self.device)
+        return every.clamp(max=len(self._tokens) - 1)
 
 
-def inputs_of(example: Example, tokenizer: ReaderTokenizer) -> list[ReaderInput]:
-    return tokenizer.inputs(example.question, [(passage.context, passage.text) for passage in example.passages])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The rows of a batch."""
+
+    rows: Tensor
+    group: Tensor
+    groups: int
+    length: int
+    """Of the longest."""
 
 
-Pair = tuple[Example, list[ReaderInput]]
+class Taught:
+    """A teacher's scores of all that is packed."""
 
+    def __init__(self, packed: PackedTensors) -> None:
+        self._packed = packed
+        tokens, rows = len(packed.packed.tokens), len(packed.packed.starts) - 1
+        # Of half precision: at most some 200 million tokens, a few bytes each.
+        self._starts, self._ends = (torch.zeros(tokens, dtype=torch.float16, device=packed.device) for _ in range(2))
+        self._verdicts = torch.zeros((rows, 2), dtype=torch.float16, device=packed.device)
 
-def _cut(chunk: Sequence[Pair], tokens: int) -> Iterator[list[Pair]]:
-    batch: list[Pair] = []
-    for pair in chunk:
-        length = max(len(one.token_ids) for one in pair[1])
-        rows = sum(len(inputs) for _, inputs in batch) + len(pair[1])
-        if batch and rows * length > tokens:
-            yield batch
-            batch = []
-        batch.append(pair)
-    if batch:
-        yield batch
+    def keep(self, places: Places, batch: Batch, scores: Scores) -> None:
+        held = batch.attention_mask.bool()
+        where = self._packed.where(places)[held]
+        self._starts[where] = scores.starts[held].half()
+        self._ends[where] = scores.ends[held].half()
+        self._verdicts[places.rows] = scores.verdicts.half()
 
+    def scores(self, places: Places) -> Scores:
+        where = self._packed.where(places)
+        return Scores(self._starts[where], self._ends[where], self._verdicts[places.rows])
 
-def batch_of(pairs: Sequence[Pair]) -> Batch:
-    rows = [
-        (group, passage, one)
-        for group, (example, inputs) in enumerate(pairs)
-        for passage, one in zip(example.passages, inputs, strict=True)
-    ]
-    shape = (len(rows), max(len(one.token_ids) for _, _, one in rows))
-    ids, segments, mask = (torch.zeros(shape, dtype=torch.int64) for _ in range(3))
-    candidate, start, end = (torch.zeros(shape, dtype=torch.bool) for _ in range(3))
-    verdicts = torch.zeros((len(rows), 2), dtype=torch.bool)
-    for row, (_, passage, one) in enumerate(rows):
-        length, last = len(one.token_ids), one.first + len(one.offsets)
-        ids[row, :length] = torch.tensor(one.token_ids)
-        segments[row, :length] = torch.tensor(one.segments)
-        mask[row, :length] = 1
-        candidate[row, one.first : last] = True
-        for first_token, last_token in token_spans(one, passage.spans):
-            start[row, first_token] = True
-            end[row, last_token] = True
-        if passage.verdict is not None:
-            verdicts[row, list(Verdict).index(passage.verdict)] = True
-    return Batch(
-        input_ids=ids,
-        token_type_ids=segments,
-        attention_mask=mask,
-        is_candidate=candidate,
-        is_start=start,
-        is_end=end,
-        is_verdict=verdicts,
-        group=torch.tensor([group for group, _, _ in rows]),
-        groups=len(pairs),
-    )
+    def save(self, path: Path) -> None:
+        save_file({"starts": self._starts, "ends": self._ends, "verdicts": self._verdicts}, path)
 
-
-def token_spans(one: ReaderInput, spans: Sequence[Span]) -> Iterator[tuple[int, int]]:
-    """First and last token, in the input, of each span that the input holds whole."""
-    for span in spans:
-        inside = [
-            at for at, (start, end) in enumerate(one.offsets) if start < span.end and end > span.start and start < end
-        ]
-        if inside and one.offsets[inside[-1]][1] >= span.end:
-            yield one.first + inside[0], one.first + inside[-1]
+    @classmethod
+    def load(cls, packed: PackedTensors, path: Path) -> Taught:
+        loaded, stored = cls(packed), load_file(path, device=str(packed.device))
+        loaded._starts, loaded._ends, loaded._verdicts = stored["starts"], stored["ends"], stored["verdicts"]
+        return loaded

@@ -29,7 +29,6 @@ from service.settings import Settings
 from service.training.examples import Asked, Verdict, answer_spans, records, share
 from service.training.mixture import (
     HELD_OUT,
-    SEED,
     STATEMENTS,
     VERDICTS,
     YES_NO,
@@ -38,6 +37,7 @@ from service.training.mixture import (
     is_kept_apart,
     yes_no_example,
 )
+from service.training.packing import SEED
 from service.training.statements import as_question
 
 Matrix: TypeAlias = NDArray[np.float64]

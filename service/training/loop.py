@@ -1,13 +1,8 @@
-"""Trains the reader on a CPU: checkpointed, and continued where it stopped.
-
-Each core trains in a process of its own, and gradients are averaged after each step: threads that share every matrix
-product wait for each other at every one, and several times as long when the machine has other work too.
-"""
+"""Trains a reader on packed examples: from their labels, and from a larger reader that was trained before it."""
 
 from __future__ import annotations
 
-import itertools
-import os
+import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,34 +11,41 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from torch import distributed
+from torch import Tensor, nn
 
-from service.answering.readers.inputs import ReaderTokenizer
-from service.training.batches import batches
-from service.training.examples import Example
-from service.training.mixture import SEED
-from service.training.model import Batch, SpanReader, loss
+from service.training.batches import PackedTensors, Taught
+from service.training.model import Batch, SameWords, Scores, SpanReader, distillation_loss, loss
+from service.training.packing import SEED, in_batches
 
-CHECKPOINT = "checkpoint.safetensors"
-EPOCH = "epoch-{}.safetensors"
-TOKENS_PER_BATCH = 4096
-LEARNING_RATE = 1.2e-4
-HEAD_LEARNING_RATE = 1e-3
-WARM_UP = 0.05
+WARM_UP = 0.06
+"""Of all steps: the learning rate rises, then falls to nothing, both linearly."""
 LARGEST_GRADIENT = 1.0
-STEPS_PER_CHECKPOINT = 250
-STEPS_PER_REPORT = 25
-AVERAGED = 2
-"""Of the last epochs."""
-LATER_EPOCHS = 0.5
-"""Of the learning rate, at which each but the first starts."""
+WEIGHT_DECAY = 0.01
+SECONDS_PER_CHECKPOINT = 600
+STEPS_PER_REPORT = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    passes: float
+    """Over one draw of the examples; each next pass takes the next draw."""
+    tokens_per_batch: int
+    learning_rate: float
+    head_learning_rate: float
+    dropout: float = 0.0
+    taught_share: float = 0.0
+    """Of the loss, what the teacher says; the rest are the labels."""
+    temperature: float = 2.0
+
+
+TEACHER = Plan(passes=1.2, tokens_per_batch=24_576, learning_rate=5e-5, head_learning_rate=5e-4, dropout=0.1)
+READER = Plan(passes=5, tokens_per_batch=32_768, learning_rate=3e-4, head_learning_rate=1e-3, taught_share=0.8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    epoch: int
-    """From 0."""
     step: int
     steps: int
     loss: float
@@ -51,147 +53,162 @@ class Progress:
     tokens_per_second: float
 
 
-def new_reader(model: Path, *, attention: str = "eager") -> SpanReader:
-    """The encoder of a sentence-transformers model, with new heads.
+def new_reader(model: Path, plan: Plan, *, attention: str = "eager") -> SpanReader:
+    """The encoder of a sentence-transformers model, with new heads. Its word pieces have to be BERT's.
 
-    Attention is computed by separate operators ("eager"), the quickest to train, or by a single one ("sdpa"), the
-    quickest to run once exported.
+    Attention is computed by separate operators ("eager") to train it, since a fused one prepares itself anew for each
+    shape of a batch, and by a single one ("sdpa") in what is exported, where it is the quickest.
     """
-    from transformers import BertModel
+    from transformers import AutoModel
 
     torch.manual_seed(SEED)
-    # Dropout is off: it costs time, and in few epochs a small model does not overfit.
-    encoder = BertModel.from_pretrained(
-        model,
-        add_pooling_layer=False,
-        attn_implementation=attention,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-    )
+    rates = {"hidden_dropout_prob": plan.dropout, "attention_probs_dropout_prob": plan.dropout}
+    # Without its pooling layer, which the reader has no use for.
+    encoder = AutoModel.from_pretrained(model, add_pooling_layer=False, attn_implementation=attention, **rates)
     return SpanReader(encoder, encoder.config.hidden_size)
+
+
+def with_words_of(reader: SpanReader, own: Path, bert: Path) -> SpanReader:
+    """The reader with the inputs of another: the word pieces of `own` in the numbers of `bert`, folders of models."""
+    from tokenizers import Tokenizer
+
+    numbers = Tokenizer.from_file(str(own / "tokenizer.json")).get_vocab()
+    other = Tokenizer.from_file(str(bert / "tokenizer.json")).get_vocab()
+    special = {"[CLS]": "<s>", "[SEP]": "</s>", "[PAD]": "<pad>", "[UNK]": "[UNK]"}
+    unknown = numbers["[UNK]"]
+    table = torch.full((len(other),), unknown)
+    for word, number in other.items():
+        table[number] = numbers.get(special.get(word, word), unknown)
+    reader.encoder = SameWords(reader.encoder, table)
+    return reader
 
 
 def train(
     reader: SpanReader,
-    examples: Sequence[Example],
-    tokenizer: ReaderTokenizer,
-    folder: Path,
+    draws: Sequence[PackedTensors],
+    plan: Plan,
     *,
-    epoch: int,
+    checkpoint: Path,
     report: Callable[[Progress], None],
+    taught: Sequence[Taught] = (),
 ) -> None:
-    """One epoch of the examples that fall to this process. What stands in `folder` is continued.
+    """`taught` holds the teacher's scores of each draw, where the plan has a teacher. A `checkpoint` is continued."""
+    device = draws[0].device
+    reader.to(device).train()
+    optimizer = _optimizer(reader, plan)
+    order = _order(draws, plan)
+    done = _resume(checkpoint, reader, optimizer)
+    since = saved = time.monotonic()
+    seen, losses = 0, torch.zeros((), device=device)
+    for step, (draw, examples) in enumerate(order[done:], done + 1):
+        places = draws[draw].places(examples)
+        batch = draws[draw].batch(places)
+        with half_precision(device):
+            scores = Scores(*reader(batch.input_ids, batch.token_type_ids, batch.attention_mask))
+        value = _loss(scores, taught[draw].scores(places) if plan.taught_share else None, batch, plan)
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(reader.parameters(), LARGEST_GRADIENT)
+        for group in optimizer.param_groups:
+            group["lr"] = group["highest"] * _rate(step, len(order))
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses += value.detach()
+        seen += batch.input_ids.numel()
+        if step % STEPS_PER_REPORT == 0 or step == len(order):
+            mean = float(losses) / ((step - 1) % STEPS_PER_REPORT + 1)
+            rate = seen / (time.monotonic() - since)
+            report(Progress(step=step, steps=len(order), loss=mean, tokens_per_second=rate))
+            losses.zero_()
+        if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
+            _save(checkpoint, reader, optimizer, step)
+            saved = time.monotonic()
 
-    Within each epoch the learning rate rises and falls to nothing: warm restarts (Loshchilov and Hutter 2017), so that
-    the end of any epoch is a reader that could ship.
-    """
-    rank, workers = distributed.get_rank(), distributed.get_world_size()
-    everything = list(
-        batches(examples, tokenizer, tokens=TOKENS_PER_BATCH // workers, chance=random.Random(SEED + epoch))
-    )
-    steps = len(everything) // workers
-    optimizer = _optimizer(reader)
-    done = _resume(folder, reader, optimizer, epoch)
-    highest = LATER_EPOCHS if epoch else 1.0
-    started, seen, losses = time.monotonic(), 0, []
-    for step, batch in itertools.islice(enumerate(everything[rank::workers][:steps], 1), done, None):
-        losses.append(_step(reader, batch, optimizer, highest * _rate(step, steps)))
-        seen += batch.tokens * workers
-        if rank == 0 and (step % STEPS_PER_CHECKPOINT == 0 or step == steps):
-            _save(folder, reader, optimizer, epoch, step)
-        if rank == 0 and step == steps:
-            save_file(dict(reader.state_dict()), folder / EPOCH.format(epoch))
-        if rank == 0 and (step % STEPS_PER_REPORT == 0 or step == steps):
-            rate = seen / (time.monotonic() - started)
-            report(
-                Progress(epoch=epoch, step=step, steps=steps, loss=sum(losses) / len(losses), tokens_per_second=rate)
-            )
-            losses = []
+
+def _loss(scores: Scores, told: Scores | None, batch: Batch, plan: Plan) -> Tensor:
+    labelled = loss(scores, batch)
+    if told is None:
+        return labelled
+    taught = distillation_loss(scores, told, batch, temperature=plan.temperature)
+    return plan.taught_share * taught + (1 - plan.taught_share) * labelled
 
 
-def _optimizer(reader: SpanReader) -> torch.optim.AdamW:
+def teach(reader: SpanReader, draw: PackedTensors, plan: Plan) -> Taught:
+    """What a trained teacher says of each example of a draw."""
+    taught = Taught(draw)
+    reader.to(draw.device).eval()
+    with torch.inference_mode(), half_precision(draw.device):
+        for examples in in_batches(draw.packed, tokens=2 * plan.tokens_per_batch, chance=random.Random(SEED)):
+            places = draw.places(examples)
+            batch = draw.batch(places)
+            scores = reader(batch.input_ids, batch.token_type_ids, batch.attention_mask)
+            taught.keep(places, batch, Scores(*scores))
+    return taught
+
+
+def save(reader: SpanReader, path: Path) -> None:
+    """Of half precision, which loses nothing that the int8 of what ships would keep."""
+    save_file({name: value.half().cpu().contiguous() for name, value in reader.state_dict().items()}, path)
+
+
+def load(reader: SpanReader, path: Path) -> None:
+    reader.load_state_dict({name: value.float() for name, value in load_file(path).items()})
+
+
+def half_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """On an accelerator: few processors multiply bfloat16, and on the others it is many times slower."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu")
+
+
+def _optimizer(reader: SpanReader, plan: Plan) -> torch.optim.AdamW:
     heads = [*reader.tokens.parameters(), *reader.passage.parameters()]
-    embeddings: Any = reader.encoder.get_input_embeddings()  # type: ignore[operator]
-    embeddings.weight.requires_grad_(False)  # half of all weights, which a CPU would spend its time on
-    encoder = [parameter for parameter in reader.encoder.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(
-        [{"params": encoder, "lr": LEARNING_RATE}, {"params": heads, "lr": HEAD_LEARNING_RATE}],
-        weight_decay=0.01,
-        fused=True,
-    )
+    groups = [
+        {"params": list(reader.encoder.parameters()), "highest": plan.learning_rate},
+        {"params": heads, "highest": plan.head_learning_rate},
+    ]
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, weight_decay=WEIGHT_DECAY, fused=True)
 
 
 def _rate(step: int, steps: int) -> float:
-    """Of the learning rate: up, then down to nothing, both linear."""
     warm_up = max(1, int(steps * WARM_UP))
-    return step / warm_up if step < warm_up else max(0.0, (steps - step) / (steps - warm_up))
+    return step / warm_up if step <= warm_up else (steps - step) / (steps - warm_up)
 
 
-def _step(reader: SpanReader, batch: Batch, optimizer: torch.optim.AdamW, rate: float) -> float:
-    for group, learning_rate in zip(optimizer.param_groups, (LEARNING_RATE, HEAD_LEARNING_RATE), strict=True):
-        group["lr"] = rate * learning_rate
-    with torch.autocast("cpu", torch.bfloat16):
-        outputs = reader(batch.input_ids, batch.token_type_ids, batch.attention_mask)
-    value = loss([part.float() for part in outputs], batch)
-    value.backward()  # type: ignore[no-untyped-call]
-    _average_gradients(reader)
-    torch.nn.utils.clip_grad_norm_(reader.parameters(), LARGEST_GRADIENT)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return value.item()
+def _order(draws: Sequence[PackedTensors], plan: Plan) -> list[tuple[int, NDArray[Any]]]:
+    """Of which draw, and which examples of it, each step is."""
+    chance = random.Random(SEED)
+    found: list[tuple[int, NDArray[Any]]] = []
+    for passed in range(-int(-plan.passes // 1)):
+        draw = passed % len(draws)
+        cut = in_batches(draws[draw].packed, tokens=plan.tokens_per_batch, chance=chance)
+        found += [(draw, examples) for examples in cut[: int(len(cut) * min(1.0, plan.passes - passed))]]
+    return found
 
 
-def _average_gradients(reader: SpanReader) -> None:
-    gradients = [parameter.grad for parameter in reader.parameters() if parameter.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    parts = torch.split(flat / distributed.get_world_size(), [gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))
-
-
-def _save(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW, epoch: int, step: int) -> None:
+def _save(path: Path, reader: SpanReader, optimizer: torch.optim.AdamW, step: int) -> None:
     moments = {
         f"optimizer.{number}.{name}": value
         for number, state in optimizer.state_dict()["state"].items()
         for name, value in state.items()
     }
     weights = {f"reader.{name}": value for name, value in reader.state_dict().items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / (CHECKPOINT + ".new")
-    save_file({**weights, **moments, "epoch": torch.tensor(epoch), "step": torch.tensor(step)}, temporary)
-    os.replace(temporary, folder / CHECKPOINT)
+    temporary = path.with_suffix(".part")
+    save_file({**weights, **moments, "step": torch.tensor(step)}, temporary)
+    temporary.replace(path)
 
 
-def _resume(folder: Path, reader: SpanReader, optimizer: torch.optim.AdamW, epoch: int) -> int:
-    """The steps of this epoch that are done."""
-    if not (folder / CHECKPOINT).exists():
+def _resume(path: Path, reader: SpanReader, optimizer: torch.optim.AdamW) -> int:
+    """Steps that were done."""
+    if not path.exists():
         return 0
-    stored = load_file(folder / CHECKPOINT)
+    stored = load_file(path)
     reader.load_state_dict(_part(stored, "reader."))
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in stored.items():
-        if key.startswith("optimizer."):
-            _, number, name = key.split(".")
-            state.setdefault(int(number), {})[name] = value
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in _part(stored, "optimizer.").items():
+        number, name = key.split(".")
+        state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return int(stored["step"]) if int(stored["epoch"]) == epoch else 0
+    return int(stored["step"])
 
 
-def _part(stored: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _part(stored: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in stored.items() if key.startswith(prefix)}
-
-
-def epochs_begun(folder: Path) -> int:
-    """Those of which the last checkpoint holds steps."""
-    return int(load_file(folder / CHECKPOINT)["epoch"]) + 1 if (folder / CHECKPOINT).exists() else 0
-
-
-def average(folder: Path) -> dict[str, Any]:
-    """The mean weights of the ends of the last epochs, which do better on other kinds of text than the last alone
-    (Izmailov et al. 2018)."""
-    ends = [load_file(path) for path in sorted(folder.glob(EPOCH.format("*")))[-AVERAGED:]]
-    return {
-        name: torch.stack([end[name] for end in ends]).mean(0) if value.is_floating_point() else value
-        for name, value in ends[-1].items()
-    }

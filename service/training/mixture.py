@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embeddings.domain import Span
-from embeddings.text import sentence_spans
+from embeddings.text import STOP_WORDS, sentence_spans
 from service.evaluation.datasets import is_validation
+from service.evaluation.misspelling import misspelt
 from service.evaluation.unanswerable import changed
 from service.training.examples import (
     Articles,
@@ -25,21 +26,26 @@ from service.training.examples import (
     share,
     window,
 )
+from service.training.packing import SEED
 from service.training.statements import as_question
 
-SEED = 20261123
+HELD_OUT_SET = "-held-out"
 HELD_OUT = 0.03
 """Of titles (or of questions, where a set has no titles): for calibration, never trained on."""
 WINDOW_CHARACTERS = (240, 560)
 WHOLE_PARAGRAPH = 0.25
 LONGEST_WHOLE = 1500
 WITH_TITLE = 0.5
-HARD_NEGATIVES = 8
-"""They are drawn from so many that look most like the answering paragraph."""
-ACROSS_PASSAGES = 2
-"""The epoch from which on nearly every question comes with several passages, as in a search; until then the reader
-learns more quickly what an answer is from one at a time."""
-ACROSS_SHARE, ACROSS_NEGATIVES = 0.75, 3
+SEARCHED = 0.6
+"""Of the questions that were searched for come with what the search found; the others with one passage."""
+MOST_BESIDE = 5
+SECOND_RIGHT = 0.3
+"""Passages overlap, so that two may hold the answer."""
+NOTHING_FOUND = 0.12
+WITHOUT_CONTEXT = 0.25
+SLIPS, KEYWORDS = 0.04, 0.05
+"""Of the questions are asked with a misspelt word, or without the words that only make them a sentence."""
+ASKING = frozenset(["how", "many", "much", "what", "when", "where", "which", "who", "whom", "whose", "why"])
 LONGEST_STATEMENT = 400
 SAMPLES = 40
 
@@ -51,32 +57,25 @@ class Ingredient:
     """A data set and how much of it is taken, of each kind, for each of its questions."""
 
     file: str
+    searched: str = ""
+    """The name under which a search among its own paragraphs is kept, where it is searched."""
     questions: float = 1.0
-    with_negatives: float = 0.0
-    """The answering passage and others beside it that look as if they answered."""
-    most_negatives: int = 1
     changed: float = 0.0
     """The question changed so that the passage does not answer it any more."""
     without_sentence: float = 0.0
     """The passage without the sentence that answers."""
-    negative_alone: float = 0.0
 
 
 READING = (
-    Ingredient(
-        file="reading/more/squad_train.jsonl.gz",
-        with_negatives=0.18,
-        changed=0.12,
-        without_sentence=0.05,
-        negative_alone=0.04,
-    ),
-    Ingredient(file="reading/squadshifts_new_wiki.json.gz", with_negatives=0.3, changed=0.12, without_sentence=0.05),
-    Ingredient(file="reading/more/qed_nq.jsonl.gz", questions=0.9, without_sentence=0.08),
+    Ingredient(file="reading/more/squad_train.jsonl.gz", searched="squad", changed=0.14, without_sentence=0.05),
+    Ingredient(file="reading/squadshifts_new_wiki.json.gz", searched="new-wiki", changed=0.14, without_sentence=0.05),
+    Ingredient(file="reading/more/qed_nq.jsonl.gz", searched="qed", without_sentence=0.08),
+    Ingredient(file="reading/more/nq_oracle.jsonl.gz", without_sentence=0.08),
     Ingredient(file="reading/more/quoref_superni.jsonl.gz"),
     Ingredient(file="reading/more/tatqa.jsonl.gz", without_sentence=0.1),
     Ingredient(file="reading/more/multispanqa.jsonl.gz"),
     Ingredient(file="reading/policyqa_dev.json.gz", questions=0.5, without_sentence=0.1),
-    Ingredient(file="reading/more/qamr.jsonl.gz", questions=0.1),
+    Ingredient(file="reading/more/qamr.jsonl.gz", questions=0.15),
 )
 STATEMENTS = {
     "verify/claims/lingnli.jsonl.gz": 0.2,
@@ -100,11 +99,31 @@ def is_kept_apart(one: Asked) -> bool:
     return one.source == "squadshifts_new_wiki" and is_validation(one.title)
 
 
-def training_examples(data: Path, *, epoch: int) -> list[Example]:
-    """All of one epoch, shuffled, the same at each call. Each epoch draws windows and negatives of its own."""
-    chance = random.Random(SEED + epoch)
-    reading = map(_across_passages, READING) if epoch >= ACROSS_PASSAGES else READING
-    examples = [example for ingredient in reading for example in _reading(data / ingredient.file, ingredient, chance)]
+def searched_sets(data: Path) -> dict[str, list[Asked]]:
+    """Questions to search for, by the name of their set: those of training and those that are held out."""
+    sets: dict[str, list[Asked]] = {}
+    for ingredient in filter(_is_searched, READING):
+        asked = [one for one in asked_in(data / ingredient.file) if not is_kept_apart(one)]
+        sets[ingredient.searched + HELD_OUT_SET] = [one for one in asked if is_held_out(one)]
+        sets[ingredient.searched] = [one for one in asked if not is_held_out(one)]
+    return sets
+
+
+def _is_searched(ingredient: Ingredient) -> bool:
+    return bool(ingredient.searched)
+
+
+def training_examples(data: Path, searched: Mapping[str, Sequence[Example]], *, draw: int) -> list[Example]:
+    """All of them, shuffled, the same at each call. Each draw has windows and negatives of its own.
+
+    `searched` holds what was found for the questions of `searched_sets`.
+    """
+    chance = random.Random(SEED + draw)
+    examples = [
+        _as_typed(example, chance)
+        for ingredient in READING
+        for example in _reading(data / ingredient.file, ingredient, searched.get(ingredient.searched), chance)
+    ]
     for file, part in STATEMENTS.items():
         examples += _statements(data / file, part, chance)
     examples += _yes_no(data / YES_NO)
@@ -112,45 +131,92 @@ def training_examples(data: Path, *, epoch: int) -> list[Example]:
     return examples
 
 
-def _across_passages(ingredient: Ingredient) -> Ingredient:
-    if not ingredient.with_negatives:
-        return ingredient
-    return replace(ingredient, with_negatives=ACROSS_SHARE, most_negatives=ACROSS_NEGATIVES)
+def held_out_examples(searched: Mapping[str, Sequence[Example]]) -> list[Example]:
+    """All that was found for each held-out question, and for every third question without what answers it."""
+    examples: list[Example] = []
+    for ingredient in filter(_is_searched, READING):
+        for number, found in enumerate(searched[ingredient.searched + HELD_OUT_SET]):
+            right = [one for one in found.passages if one.spans]
+            beside = tuple(one for one in found.passages if not one.spans)
+            if right:
+                examples.append(found)
+            if beside and number % 3 == 0:
+                examples.append(replace(found, passages=beside))
+    return examples
 
 
-def _reading(path: Path, ingredient: Ingredient, chance: random.Random) -> Iterator[Example]:
+def held_out_paragraphs(data: Path) -> list[Example]:
+    """Held-out questions, each with its whole paragraph."""
+    asked = [one for one in asked_in(data / READING[0].file) if is_held_out(one)]
+    return [
+        Example(
+            question=one.question,
+            passages=(
+                TrainingPassage(text=one.paragraph, context=one.title, spans=answer_spans(one.paragraph, one.answers)),
+            ),
+            source=one.source,
+        )
+        for one in asked
+    ]
+
+
+def _reading(
+    path: Path, ingredient: Ingredient, searched: Sequence[Example] | None, chance: random.Random
+) -> Iterator[Example]:
     asked = [one for one in asked_in(path) if not is_kept_apart(one)]
     articles = Articles(asked)
-    for one in asked:
-        if is_held_out(one) or chance.random() >= ingredient.questions:
-            continue
+    trained = [one for one in asked if not is_held_out(one)]
+    every: Sequence[Example | None] = searched or [None] * len(trained)
+    for one, found in zip(trained, every, strict=True):
         spans = answer_spans(one.paragraph, one.answers)
-        if spans:
-            yield from _of_question(one, spans, ingredient, articles, chance)
+        if spans and chance.random() < ingredient.questions:
+            yield from _of_question(one, spans, found, ingredient, articles, chance)
 
 
 def _of_question(
-    one: Asked, spans: tuple[Span, ...], ingredient: Ingredient, articles: Articles, chance: random.Random
+    one: Asked,
+    spans: tuple[Span, ...],
+    found: Example | None,
+    ingredient: Ingredient,
+    articles: Articles,
+    chance: random.Random,
 ) -> Iterator[Example]:
     passage = _passage(one, spans, chance)
-    others = articles.others(one) if one.title else []
-    negatives = others[:HARD_NEGATIVES]
-    beside: tuple[TrainingPassage, ...] = ()
-    if negatives and chance.random() < ingredient.with_negatives:
-        drawn = chance.sample(negatives, min(len(negatives), chance.randint(1, ingredient.most_negatives)))
-        beside = tuple(_negative(other, passage.context, chance) for other in drawn)
-    yield Example(question=one.question, passages=(passage, *beside), source=one.source)
-    if negatives and chance.random() < ingredient.negative_alone:
-        negative = _negative(chance.choice(negatives), passage.context, chance)
-        yield Example(question=one.question, passages=(negative,), source=one.source)
+    if found and chance.random() < SEARCHED:
+        yield _as_found(found, passage, chance)
+    else:
+        yield Example(question=one.question, passages=(passage,), source=one.source)
     if chance.random() < ingredient.changed:
-        other = changed(one.question, one.paragraph, others, chance)
+        other = changed(one.question, one.paragraph, articles.others(one) if one.title else [], chance)
         if other:
             yield Example(question=other, passages=(replace(passage, spans=()),), source=one.source)
     if chance.random() < ingredient.without_sentence:
         rest = _without_answer(passage)
         if rest:
             yield Example(question=one.question, passages=(rest,), source=one.source)
+
+
+def _as_found(found: Example, otherwise: TrainingPassage, chance: random.Random) -> Example:
+    """Some of the passages that a search found; `otherwise` is the right one where it found none."""
+    right = [one for one in found.passages if one.spans] or [otherwise]
+    beside = [one for one in found.passages if not one.spans]
+    drawn = chance.sample(beside, min(len(beside), chance.randint(1, MOST_BESIDE)))
+    if not drawn or chance.random() >= NOTHING_FOUND:
+        drawn += right[: 1 + (chance.random() < SECOND_RIGHT)]
+    if chance.random() < WITHOUT_CONTEXT:
+        drawn = [replace(one, context="") for one in drawn]
+    return replace(found, passages=tuple(drawn))
+
+
+def _as_typed(example: Example, chance: random.Random) -> Example:
+    way = chance.random()
+    if way < SLIPS:
+        return replace(example, question=misspelt(example.question, chance) or example.question)
+    if way < SLIPS + KEYWORDS:
+        said = example.question.rstrip("?").split()
+        kept = [word for word in said if word.lower() in ASKING or word.lower() not in STOP_WORDS]
+        return replace(example, question=" ".join(kept or said))
+    return example
 
 
 def _passage(one: Asked, spans: tuple[Span, ...], chance: random.Random) -> TrainingPassage:
@@ -161,12 +227,6 @@ def _passage(one: Asked, spans: tuple[Span, ...], chance: random.Random) -> Trai
         cut = window(one.paragraph, kept, characters=chance.randint(*WINDOW_CHARACTERS), chance=chance)
         text, inside = cut.text, cut.within(spans)
     return TrainingPassage(text=text, spans=inside, context=one.title if chance.random() < WITH_TITLE else "")
-
-
-def _negative(paragraph: str, context: str, chance: random.Random) -> TrainingPassage:
-    sentence = chance.choice(sentence_spans(paragraph) or [Span(0, len(paragraph))])
-    cut = window(paragraph, sentence, characters=chance.randint(*WINDOW_CHARACTERS), chance=chance)
-    return TrainingPassage(text=cut.text, context=context)
 
 
 def _without_answer(passage: TrainingPassage) -> TrainingPassage | None:

@@ -1,0 +1,134 @@
+"""Asks the questions of a data set of its own paragraphs, so that training sees what a search finds.
+
+What a search puts beside the right passage is what the reader has to tell from it when it serves: a far better
+teacher than any paragraph drawn at random.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from embeddings.collection import Collection
+from embeddings.domain import Hit, Span
+from service.answering.passages import to_read
+from service.bootstrap import start
+from service.evaluation.asking import filled
+from service.evaluation.datasets import PARAGRAPH_BREAK
+from service.settings import Settings
+from service.training.examples import Asked, Example, TrainingPassage, answer_spans
+
+TOP_K = 8
+THREADS = 2
+
+
+def search(
+    sets: Mapping[str, Sequence[Asked]], folder: Path, *, report: Callable[[str, int, int], None]
+) -> Iterator[tuple[str, list[Example]]]:
+    """Each set by its name with an example for each of its questions: the passages found, best first.
+
+    Spans are marked where the question's own paragraph holds its answer. Passages that hold it elsewhere are left
+    out, since nobody knows whether they answer too. `report` is told a set's name, how many
+    questions it has, and how many of them were asked.
+    """
+    engine = start(Settings(data=folder, seeds=False, reader="quoting"))
+    try:
+        for name, asked in sets.items():
+            documents = _documents(asked)
+            collection = filled(engine, name, ((id, one.title, one.text) for id, one in documents.items()))
+            yield name, list(_searched(collection, asked, documents, partial(report, name, len(asked))))
+    finally:
+        engine.close()
+
+
+class _Document:
+    def __init__(self, title: str, paragraphs: Sequence[str]) -> None:
+        self.title = title or None
+        self.text = PARAGRAPH_BREAK.join(paragraphs)
+
+    def span_of(self, paragraph: str) -> Span:
+        start = self.text.index(paragraph)
+        return Span(start, start + len(paragraph))
+
+
+def _documents(asked: Sequence[Asked]) -> dict[str, _Document]:
+    """Articles where the set names them, else each paragraph by itself."""
+    ordered = sorted(asked, key=_document_id)
+    return {
+        document_id: _Document(ones[0].title, list(dict.fromkeys(one.paragraph for one in ones)))
+        for document_id, ones in ((document_id, list(found)) for document_id, found in groupby(ordered, _document_id))
+    }
+
+
+def _document_id(one: Asked) -> str:
+    return hashlib.sha256((one.title or one.paragraph).encode()).hexdigest()[:16]
+
+
+def _searched(
+    collection: Collection,
+    asked: Sequence[Asked],
+    documents: Mapping[str, _Document],
+    report: Callable[[int], None],
+) -> Iterator[Example]:
+    def searched(one: Asked) -> Example:
+        paragraph = documents[_document_id(one)].span_of(one.paragraph)
+        hits = collection.search(one.question, top_k=TOP_K).hits
+        marked = (_marked(hit, one, paragraph) for hit in hits)
+        return Example(question=one.question, passages=tuple(filter(None, marked)), source=one.source)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done, example in enumerate(pool.map(searched, asked), 1):
+            report(done)
+            yield example
+
+
+def _marked(hit: Hit, one: Asked, paragraph: Span) -> TrainingPassage | None:
+    passage, read = hit.passage, to_read(hit)
+    spans = answer_spans(passage.text, one.answers)
+    is_own = passage.document_id == _document_id(one)
+    inside = tuple(
+        span
+        for span in spans
+        if is_own and paragraph.start <= passage.start + span.start and passage.start + span.end <= paragraph.end
+    )
+    return TrainingPassage(text=passage.text, context=read.context, spans=inside) if inside or not spans else None
+
+
+def write(examples: Sequence[Example], path: Path) -> None:
+    """One JSON line for each, in their order."""
+    with gzip.open(path.with_suffix(".part"), "wt", encoding="utf-8", compresslevel=6) as lines:
+        for example in examples:
+            passages = [
+                {"text": one.text, "context": one.context, "spans": [[span.start, span.end] for span in one.spans]}
+                for one in example.passages
+            ]
+            record = {"question": example.question, "passages": passages, "source": example.source}
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
+    path.with_suffix(".part").replace(path)
+
+
+def read(path: Path) -> list[Example]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [_example(json.loads(line)) for line in lines]
+
+
+def _example(record: Mapping[str, object]) -> Example:
+    passages: list[dict[str, object]] = record["passages"]  # type: ignore[assignment]
+    return Example(
+        question=str(record["question"]),
+        passages=tuple(
+            TrainingPassage(
+                text=str(one["text"]),
+                context=str(one["context"]),
+                spans=tuple(Span(*pair) for pair in one["spans"]),  # type: ignore[attr-defined]
+            )
+            for one in passages
+        ),
+        source=str(record["source"]),
+    )
