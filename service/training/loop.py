@@ -92,7 +92,8 @@ def train(
     report: Callable[[Progress], None],
     taught: Sequence[Taught] = (),
 ) -> None:
-    """`taught` holds the teacher's scores of each draw, where the plan has a teacher. A `checkpoint` is continued."""
+    """`taught` holds the teacher's scores of each draw, where the plan has a teacher. A `checkpoint` that a run left is
+    continued; one that ends leaves none."""
     device = draws[0].device
     reader.to(device).train()
     optimizer = _optimizer(reader, plan)
@@ -122,6 +123,7 @@ def train(
         if time.monotonic() - saved > SECONDS_PER_CHECKPOINT:
             _save(checkpoint, reader, optimizer, step)
             saved = time.monotonic()
+    checkpoint.unlink(missing_ok=True)
 
 
 def _loss(scores: Scores, told: Scores | None, batch: Batch, plan: Plan) -> Tensor:
