@@ -15,6 +15,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -62,8 +63,10 @@ def prepare(options: argparse.Namespace) -> None:
     sets = mixture.searched_sets(options.data)
     options.work.mkdir(parents=True, exist_ok=True)
     missing = {name: asked for name, asked in sets.items() if not _searched(options.work, name).exists()}
-    for name, examples in searching.search(missing, options.work / "store", report=report):
-        searching.write(examples, _searched(options.work, name))
+    # In a folder that ends with the run: what a run that was cut off put there is in nobody's way.
+    with TemporaryDirectory(dir=options.work) as store:
+        for name, examples in searching.search(missing, Path(store), report=report):
+            searching.write(examples, _searched(options.work, name))
     with ProcessPoolExecutor() as pool:
         for said in pool.map(_packed, [options.data] * len(PACKED), [options.work] * len(PACKED), PACKED):
             print(said, flush=True)
@@ -95,7 +98,7 @@ def teach(options: argparse.Namespace) -> None:
 
     plan = _plan(loop.TEACHER, options)
     reader = loop.with_words_of(loop.new_reader(options.model, plan), options.model, options.words)
-    draws = _draws(options.work)
+    draws = [_tensors(options.work / name) for name in DRAWS]
     loop.train(reader, draws, plan, checkpoint=options.work / "teaching.safetensors", report=_report)
     loop.save(reader, options.work / TEACHER)
     _measure(reader, options.work)
@@ -109,7 +112,7 @@ def fit(options: argparse.Namespace) -> None:
     from service.training import loop
     from service.training.batches import Taught
 
-    draws = _draws(options.work)
+    draws = [_tensors(options.work / name) for name in DRAWS]
     files = [options.work / f"taught-{number}.safetensors" for number in range(len(draws))]
     is_taught = all(file.exists() for file in files)
     plan = _plan(loop.READER if is_taught else replace(loop.READER, taught_share=0.0), options)
@@ -155,27 +158,20 @@ def _plan(plan: Plan, options: argparse.Namespace) -> Plan:
     return replace(plan, passes=options.passes or plan.passes)
 
 
-def _draws(work: Path) -> list[PackedTensors]:
+def _tensors(path: Path) -> PackedTensors:
     import torch
 
     from service.training.batches import PackedTensors
     from service.training.packing import Packed
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return [PackedTensors(Packed.load(path), device) for path in map(work.joinpath, DRAWS)]
+    return PackedTensors(Packed.load(path), torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _measure(reader: SpanReader, work: Path) -> None:
-    import torch
-
-    from service.training.batches import PackedTensors
     from service.training.measuring import measure
-    from service.training.packing import Packed
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for path in (work / HELD_OUT_FOUND, work / HELD_OUT_PARAGRAPHS):
-        measured = measure(reader, PackedTensors(Packed.load(path), device))
-        print(path.stem, json.dumps(asdict(measured)), flush=True)
+    for name in (HELD_OUT_FOUND, HELD_OUT_PARAGRAPHS):
+        print(name, json.dumps(asdict(measure(reader, _tensors(work / name)))), flush=True)
 
 
 def _report(progress: Progress) -> None:

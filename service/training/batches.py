@@ -85,29 +85,32 @@ class Places:
 class Taught:
     """A teacher's scores of all that is packed."""
 
-    def __init__(self, packed: PackedTensors) -> None:
+    def __init__(self, packed: PackedTensors, every: Scores | None = None) -> None:
+        """`every` holds those of all tokens and of all rows."""
         self._packed = packed
-        tokens, rows = len(packed.packed.tokens), len(packed.packed.starts) - 1
-        # Of half precision: at most some 200 million tokens, a few bytes each.
-        self._starts, self._ends = (torch.zeros(tokens, dtype=torch.float16, device=packed.device) for _ in range(2))
-        self._verdicts = torch.zeros((rows, 2), dtype=torch.float16, device=packed.device)
+        self._every = every or _no_scores(packed)
 
     def keep(self, places: Places, batch: Batch, scores: Scores) -> None:
         held = batch.attention_mask.bool()
         where = self._packed.where(places)[held]
-        self._starts[where] = scores.starts[held].half()
-        self._ends[where] = scores.ends[held].half()
-        self._verdicts[places.rows] = scores.verdicts.half()
+        self._every.starts[where] = scores.starts[held].half()
+        self._every.ends[where] = scores.ends[held].half()
+        self._every.verdicts[places.rows] = scores.verdicts.half()
 
     def scores(self, places: Places) -> Scores:
         where = self._packed.where(places)
-        return Scores(self._starts[where], self._ends[where], self._verdicts[places.rows])
+        return Scores(self._every.starts[where], self._every.ends[where], self._every.verdicts[places.rows])
 
     def save(self, path: Path) -> None:
-        save_file({"starts": self._starts, "ends": self._ends, "verdicts": self._verdicts}, path)
+        save_file(self._every._asdict(), path)
 
     @classmethod
     def load(cls, packed: PackedTensors, path: Path) -> Taught:
-        loaded, stored = cls(packed), load_file(path, device=str(packed.device))
-        loaded._starts, loaded._ends, loaded._verdicts = stored["starts"], stored["ends"], stored["verdicts"]
-        return loaded
+        return cls(packed, Scores(**load_file(path, device=str(packed.device))))
+
+
+def _no_scores(packed: PackedTensors) -> Scores:
+    """Of half precision: at most some 200 million tokens, a few bytes each."""
+    tokens, rows = len(packed.packed.tokens), len(packed.packed.starts) - 1
+    shapes = ((tokens,), (tokens,), (rows, 2))
+    return Scores(*(torch.zeros(shape, dtype=torch.float16, device=packed.device) for shape in shapes))

@@ -8,14 +8,16 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from embeddings.domain import Span
 from embeddings.text import content_words, sentence_spans
+from service.evaluation.datasets import PARAGRAPH_BREAK
 
 
 class Verdict(StrEnum):
@@ -133,6 +135,14 @@ def window(paragraph: str, kept: Span, *, characters: int, chance: random.Random
         first, last = chance.choice(fitting)
     start, end = min(sentences[first].start, kept.start), max(sentences[last].end, kept.end)
     return Window(start, paragraph[start:end])
+
+
+def joined(asked: Iterable[Asked], key: Callable[[Asked], str]) -> dict[str, str]:
+    """A text of the paragraphs of all that have the same key, each once, in the order of the keys."""
+    return {
+        name: PARAGRAPH_BREAK.join(dict.fromkeys(one.paragraph for one in ones))
+        for name, ones in groupby(sorted(asked, key=key), key)
+    }
 
 
 class Articles:

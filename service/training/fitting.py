@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,11 +22,11 @@ from service.answering.readers.confidence import verdict_features
 from service.answering.readers.span import SpanReader
 from service.bootstrap import Engine, start
 from service.evaluation.asking import filled
-from service.evaluation.datasets import PARAGRAPH_BREAK, strangers
+from service.evaluation.datasets import strangers
 from service.evaluation.metrics import calibration_error, f1
 from service.evaluation.unanswerable import changed
 from service.settings import Settings
-from service.training.examples import Asked, Verdict, answer_spans, records, share
+from service.training.examples import Asked, Verdict, answer_spans, joined, records, share
 from service.training.mixture import (
     HELD_OUT,
     STATEMENTS,
@@ -112,10 +112,7 @@ def fit_confidence(reader: SpanReader, data: Path, folder: Path, *, precision: f
 
 def _cases(engine: Engine, reader: SpanReader, data: Path, file: str) -> Iterator[Case]:
     asked = [one for one in asked_in(data / file) if is_held_out(one) and not is_kept_apart(one)]
-    titles = {title: list(ones) for title, ones in groupby(sorted(asked, key=_by_title), key=_by_title)}
-    texts = {
-        title: PARAGRAPH_BREAK.join(dict.fromkeys(one.paragraph for one in ones)) for title, ones in titles.items()
-    }
+    texts = joined(asked, attrgetter("title"))
     name = Path(file).name.split(".")[0].replace("_", "-")
     collection = filled(engine, name, ((_id(title), title, text) for title, text in texts.items()))
     chance = random.Random(SEED)
@@ -129,10 +126,6 @@ def _cases(engine: Engine, reader: SpanReader, data: Path, file: str) -> Iterato
             yield _case(reader, collection, other, None)
     for question in strangers(data, EVALUATED_STRANGERS + STRANGERS)[EVALUATED_STRANGERS:]:
         yield _case(reader, collection, question, None)
-
-
-def _by_title(one: Asked) -> str:
-    return one.title
 
 
 def _id(title: str) -> str:

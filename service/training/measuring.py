@@ -13,7 +13,7 @@ from torch import Tensor
 from service.evaluation.metrics import auroc
 from service.training.batches import PackedTensors
 from service.training.loop import half_precision
-from service.training.model import HIDDEN, Batch, Scores, SpanReader
+from service.training.model import Batch, Scores, SpanReader
 from service.training.packing import SEED, Packed, in_batches
 
 LONGEST_SPAN = 30
@@ -70,7 +70,7 @@ def measure(reader: SpanReader, tensors: PackedTensors) -> Measured:
 
 def _best_spans(scores: Scores, batch: Batch) -> Tensor:
     """Of each row: score, first token, last token; (rows, 3)."""
-    starts, ends = (one.float().masked_fill(~batch.is_candidate, HIDDEN) for one in (scores.starts, scores.ends))
+    starts, ends = (one[:, :-2] for one in batch.candidates(scores))
     length = starts.shape[1]
     tops = []
     for width in range(min(LONGEST_SPAN, length)):

@@ -183,7 +183,7 @@ def _of_question(
 ) -> Iterator[Example]:
     passage = _passage(one, spans, chance)
     if found and chance.random() < SEARCHED:
-        yield _as_found(found, passage, chance)
+        yield as_found(found, passage, chance)
     else:
         yield Example(question=one.question, passages=(passage,), source=one.source)
     if chance.random() < ingredient.changed:
@@ -196,7 +196,7 @@ def _of_question(
             yield Example(question=one.question, passages=(rest,), source=one.source)
 
 
-def _as_found(found: Example, otherwise: TrainingPassage, chance: random.Random) -> Example:
+def as_found(found: Example, otherwise: TrainingPassage, chance: random.Random) -> Example:
     """Some of the passages that a search found; `otherwise` is the right one where it found none."""
     right = [one for one in found.passages if one.spans] or [otherwise]
     beside = [one for one in found.passages if not one.spans]

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 from embeddings.collection import Collection
@@ -20,9 +19,8 @@ from embeddings.domain import Hit, Span
 from service.answering.passages import to_read
 from service.bootstrap import start
 from service.evaluation.asking import filled
-from service.evaluation.datasets import PARAGRAPH_BREAK
 from service.settings import Settings
-from service.training.examples import Asked, Example, TrainingPassage, answer_spans
+from service.training.examples import Asked, Example, TrainingPassage, answer_spans, joined, records
 
 TOP_K = 8
 THREADS = 2
@@ -40,30 +38,12 @@ def search(
     engine = start(Settings(data=folder, seeds=False, reader="quoting"))
     try:
         for name, asked in sets.items():
-            documents = _documents(asked)
-            collection = filled(engine, name, ((id, one.title, one.text) for id, one in documents.items()))
-            yield name, list(_searched(collection, asked, documents, partial(report, name, len(asked))))
+            # Articles where the set names them, else each paragraph by itself.
+            texts, titles = joined(asked, _document_id), {_document_id(one): one.title or None for one in asked}
+            collection = filled(engine, name, ((id, titles[id], text) for id, text in texts.items()))
+            yield name, list(_searched(collection, asked, texts, partial(report, name, len(asked))))
     finally:
         engine.close()
-
-
-class _Document:
-    def __init__(self, title: str, paragraphs: Sequence[str]) -> None:
-        self.title = title or None
-        self.text = PARAGRAPH_BREAK.join(paragraphs)
-
-    def span_of(self, paragraph: str) -> Span:
-        start = self.text.index(paragraph)
-        return Span(start, start + len(paragraph))
-
-
-def _documents(asked: Sequence[Asked]) -> dict[str, _Document]:
-    """Articles where the set names them, else each paragraph by itself."""
-    ordered = sorted(asked, key=_document_id)
-    return {
-        document_id: _Document(ones[0].title, list(dict.fromkeys(one.paragraph for one in ones)))
-        for document_id, ones in ((document_id, list(found)) for document_id, found in groupby(ordered, _document_id))
-    }
 
 
 def _document_id(one: Asked) -> str:
@@ -73,11 +53,12 @@ def _document_id(one: Asked) -> str:
 def _searched(
     collection: Collection,
     asked: Sequence[Asked],
-    documents: Mapping[str, _Document],
+    texts: Mapping[str, str],
     report: Callable[[int], None],
 ) -> Iterator[Example]:
     def searched(one: Asked) -> Example:
-        paragraph = documents[_document_id(one)].span_of(one.paragraph)
+        start = texts[_document_id(one)].index(one.paragraph)
+        paragraph = Span(start, start + len(one.paragraph))
         hits = collection.search(one.question, top_k=TOP_K).hits
         marked = (_marked(hit, one, paragraph) for hit in hits)
         return Example(question=one.question, passages=tuple(filter(None, marked)), source=one.source)
@@ -114,21 +95,16 @@ def write(examples: Sequence[Example], path: Path) -> None:
 
 
 def read(path: Path) -> list[Example]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [_example(json.loads(line)) for line in lines]
-
-
-def _example(record: Mapping[str, object]) -> Example:
-    passages: list[dict[str, object]] = record["passages"]  # type: ignore[assignment]
-    return Example(
-        question=str(record["question"]),
-        passages=tuple(
-            TrainingPassage(
-                text=str(one["text"]),
-                context=str(one["context"]),
-                spans=tuple(Span(*pair) for pair in one["spans"]),  # type: ignore[attr-defined]
-            )
-            for one in passages
-        ),
-        source=str(record["source"]),
-    )
+    return [
+        Example(
+            question=record["question"],
+            passages=tuple(
+                TrainingPassage(
+                    text=one["text"], context=one["context"], spans=tuple(Span(*pair) for pair in one["spans"])
+                )
+                for one in record["passages"]
+            ),
+            source=record["source"],
+        )
+        for record in records(path)
+    ]

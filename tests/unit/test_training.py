@@ -27,7 +27,7 @@ from service.training.examples import (
     nearest_span,
     window,
 )
-from service.training.mixture import _as_found
+from service.training.mixture import as_found
 from service.training.packing import Packed, in_batches, pack, token_spans
 from service.training.statements import as_question
 
@@ -162,7 +162,7 @@ def test_of_what_a_search_finds_a_passage_that_names_the_answer_elsewhere_is_lef
 def test_where_a_search_misses_the_right_passage_it_is_put_in() -> None:
     missed = Example(question="When?", passages=(FERRY[1],), source="test")
 
-    drawn = [_as_found(missed, FERRY[0], random.Random(seed)) for seed in range(20)]
+    drawn = [as_found(missed, FERRY[0], random.Random(seed)) for seed in range(20)]
 
     assert {frozenset(one.text for one in example.passages) for example in drawn} == {
         frozenset({FERRY[0].text, FERRY[1].text}),
