@@ -57,7 +57,8 @@ def search(query: Query, view: View, database: Database, encoder: Encoder, colle
             with watch.stage("encode"):
                 vector = encoder.encode_questions([query.question])[0]
             with watch.stage("search"):
-                found = asked.run(vector, by_words())
+                nearest = asked.by_similarity(vector)
+                found = asked.run(vector, nearest, by_words())
     return SearchResult(
         hits=found.hits,
         seq=view.seq,
@@ -120,13 +121,18 @@ class _Search:
         known = self._stored(key for own in keys for key in own.tolist())
         return _Worded(rows=rows, stored=known, bm25=self._scores(known))
 
-    def run(self, vector: Vectors, worded: _Worded) -> _Found:
-        candidates = self._candidates(vector, worded)
+    def by_similarity(self, vector: Vectors) -> Sequence[RowNumbers]:
+        """Of each segment, the rows nearest to the question."""
+        segments = zip(self._view.segments, self._rows, strict=True)
+        return [segment.vectors.search(vector, self._depth, rows)[0] for segment, rows in segments]
+
+    def run(self, vector: Vectors, nearest: Sequence[RowNumbers], worded: _Worded) -> _Found:
+        candidates = self._candidates(vector, nearest, worded)
         chosen = self._chosen(candidates)
         most = self._most_hits()
         while len(chosen) < most and not candidates.are_all and self._depth < DEEPEST:
             self._depth *= 4
-            candidates = self._candidates(vector, self.by_words())
+            candidates = self._candidates(vector, self.by_similarity(vector), self.by_words())
             chosen = self._chosen(candidates)
         return _Found(
             hits=self._hits(candidates, chosen),
@@ -152,8 +158,8 @@ class _Search:
     def _scores(self, known: Mapping[int, stored.Candidate]) -> dict[int, float]:
         return bm25.scores(self._words, {key: one.words for key, one in known.items()}, self._statistics)
 
-    def _candidates(self, vector: Vectors, worded: _Worded) -> Candidates:
-        similarity, are_all = self._gather(vector, worded)
+    def _candidates(self, vector: Vectors, nearest: Sequence[RowNumbers], worded: _Worded) -> Candidates:
+        similarity, are_all = self._gather(vector, nearest, worded.rows)
         others = self._stored(key for key in similarity if key not in worded.stored)
         known = {**worded.stored, **others}
         similarity = {key: similarity[key] for key in known}
@@ -161,25 +167,24 @@ class _Search:
         fused = fusion.fuse(similarity, words, bm25_bound=bm25.bound(self._words, self._statistics))
         return Candidates(similarity=similarity, bm25=words, fused=fused, stored=known, are_all=are_all)
 
-    def _gather(self, vector: Vectors, words: _Worded) -> tuple[dict[int, float], bool]:
+    def _gather(
+        self, vector: Vectors, nearest: Sequence[RowNumbers], worded: Sequence[RowNumbers]
+    ) -> tuple[dict[int, float], bool]:
         """The best passages by similarity, and those by words, with their similarities."""
         similarity: dict[int, float] = {}
-        nearest: list[int] = []
+        by_similarity: list[int] = []
         by_words: list[int] = []
-        are_all = True
-        segments = self._view.segments
-        for segment, rows, worded in zip(segments, self._rows, words.rows, strict=True):
-            near, _ = segment.vectors.search(vector, self._depth, rows)
-            are_all = are_all and len(near) < self._depth
-            found = np.union1d(near, worded)
+        for segment, near, own in zip(self._view.segments, nearest, worded, strict=True):
+            found = np.union1d(near, own)
             keys = segment.passage_keys
             similarity.update(
                 zip(keys[found].tolist(), segment.vectors.similarities(vector, found).tolist(), strict=True)
             )
-            nearest += keys[near].tolist()
-            by_words += keys[worded].tolist()
-        best = sorted(nearest, key=lambda key: (-similarity[key], key))[: self._depth]
-        return {key: similarity[key] for key in (*best, *by_words)}, are_all and len(best) == len(nearest)
+            by_similarity += keys[near].tolist()
+            by_words += keys[own].tolist()
+        best = sorted(by_similarity, key=lambda key: (-similarity[key], key))[: self._depth]
+        are_all = len(best) == len(by_similarity) and all(len(near) < self._depth for near in nearest)
+        return {key: similarity[key] for key in (*best, *by_words)}, are_all
 
     def _chosen(self, candidates: Candidates) -> list[int]:
         """The first `top_k`, each text once, at most `max_per_document` of a document, repetitions last."""
