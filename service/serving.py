@@ -18,6 +18,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from embeddings.memory import give_back
 from service import bootstrap
 from service.api.app import create_app
 from service.receiving import PatientProtocol
@@ -40,6 +41,7 @@ def serve(settings: Settings) -> None:
         # What is here by now stays: looking through it for garbage would hold all threads up for some 50 ms.
         gc.collect()
         gc.freeze()
+        give_back()
         server.run(sockets=[listening])
 
 

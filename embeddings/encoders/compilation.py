@@ -203,7 +203,7 @@ def _write(model: Any, folder: Path, description: Mapping[str, Any]) -> Manifest
 
 
 def _write_references(folder: Path, inputs: list[TokenIds]) -> None:
-    session = open_session((folder / MODEL).read_bytes())
+    session = open_session(folder / MODEL)
     vectors = (run_one(session, token_ids).tolist() for token_ids in inputs)
     rounded = [[round(value, 6) for value in vector] for vector in vectors]
     references = dict(zip(SAMPLE_TEXTS, rounded, strict=True))

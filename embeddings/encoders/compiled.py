@@ -62,12 +62,10 @@ class CompiledEncoder:
     def load(cls, folder: Path, *, threads: int) -> CompiledEncoder:
         """Raises ModelMissing without the files, ModelUnsound where they or this processor's vectors are not right."""
         manifest = read_manifest(folder)
-        for name, digest in manifest.files.items():
-            if _sha256(folder / name) != digest:
-                raise ModelUnsound(f"the encoder's {name} is damaged: install it again")
+        require_intact(folder, manifest.files, of="encoder")
         encoder = cls(
             manifest,
-            open_session((folder / MODEL).read_bytes()),
+            open_session(folder / MODEL),
             FileTokenizer(
                 (folder / TOKENIZER).read_text("utf-8"), max_length=manifest.max_length, prompt=manifest.passage_prompt
             ),
@@ -135,8 +133,22 @@ def read_manifest(folder: Path) -> Manifest:
         raise ModelUnsound("the encoder's manifest.json cannot be read: compile the model again") from error
 
 
-def open_session(model: bytes) -> onnxruntime.InferenceSession:
+def require_intact(folder: Path, files: Mapping[str, str], *, of: str) -> None:
+    """Each file has its SHA-256, in hexadecimal. Raises ModelMissing, ModelUnsound."""
+    for name, digest in files.items():
+        try:
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise ModelMissing(f"the folder of the {of} holds no {name}: compile the model again") from error
+        if found != digest:
+            raise ModelUnsound(f"the {of}'s {name} is damaged: install it again")
+
+
+def open_session(model: Path) -> onnxruntime.InferenceSession:
     """One thread a run: callers bring their own. The graph is fused at compilation.
+
+    By its path: of a model that is handed over in memory, ONNX Runtime keeps all bytes beside the weights made of them.
 
     Processors without VNNI add pairs of 8-bit products in 16 bits, which overflow; for them, ONNX Runtime takes the
     weights as unsigned and adds in 32 bits. It does so among its extended optimisations.
@@ -152,10 +164,3 @@ def run_one(session: onnxruntime.InferenceSession, token_ids: TokenIds) -> Vecto
     """The vector of one text, shape (dimension,)."""
     vector: Vectors = session.run(None, {"input_ids": np.array([token_ids], np.int64)})[0][0]
     return vector
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError as error:
-        raise ModelMissing(f"the folder of the encoder holds no {path.name}: compile the model again") from error

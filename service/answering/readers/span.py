@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from embeddings.domain import Span
-from embeddings.encoders.compiled import open_session
+from embeddings.encoders.compiled import open_session, require_intact
 from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.text import words
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
@@ -67,11 +66,11 @@ class SpanReader:
     def load(cls, folder: Path, *, threads: int) -> SpanReader:
         """Raises ModelMissing without the files, ModelUnsound where they are damaged."""
         manifest = read_manifest(folder)
-        content = {file: _checked(folder / file, digest) for file, digest in manifest.files.items()}
+        require_intact(folder, manifest.files, of="reader")
         return cls(
             name=manifest.name,
-            session=open_session(content[MODEL]),
-            tokenizer=ReaderTokenizer(content[TOKENIZER].decode("utf-8"), max_tokens=manifest.max_tokens),
+            session=open_session(folder / MODEL),
+            tokenizer=ReaderTokenizer((folder / TOKENIZER).read_text("utf-8"), max_tokens=manifest.max_tokens),
             confidence=Confidence.load(folder / CONFIDENCE),
             threads=threads,
         )
@@ -200,13 +199,3 @@ def read_manifest(folder: Path) -> ReaderManifest:
         raise ModelMissing("the folder of the reader holds no manifest.json: compile the model first") from error
     except (ValueError, TypeError) as error:
         raise ModelUnsound("the reader's manifest.json cannot be read: compile the model again") from error
-
-
-def _checked(path: Path, digest: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelMissing(f"the folder of the reader holds no {path.name}: compile the model again") from error
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise ModelUnsound(f"the reader's {path.name} is damaged: install it again")
-    return content
