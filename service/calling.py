@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import httpx
 from anyio.from_thread import start_blocking_portal
 
-from service.serving import running
+from service.running import running
 from service.settings import Settings
 
 _TIMEOUT = httpx.Timeout(600.0, connect=5.0)

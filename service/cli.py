@@ -21,7 +21,7 @@ from service.commands.options import AsJson, Data
 from service.commands.options import settings_of as _settings
 from service.commands.printing import plain as _plain
 from service.commands.printing import show as _print
-from service.evaluation.questions import InvalidQuestions
+from service.evaluation.errors import InvalidQuestions
 from service.settings import Settings, unknown_variables
 
 if TYPE_CHECKING:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
 import os
 import signal
 import socket
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -22,12 +19,12 @@ from embeddings.memory import give_back
 from service import bootstrap
 from service.api.app import create_app
 from service.receiving import PatientProtocol
+from service.running import Running, announce, withdraw
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 5
-_ADDRESS_FILE = "service.json"
 
 
 def serve(settings: Settings) -> None:
@@ -62,35 +59,11 @@ def configuration(settings: Settings, app: FastAPI) -> uvicorn.Config:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A service that holds a data folder, and the key for those who can read that folder."""
-
-    url: str
-    key: str = field(repr=False)
-
-
-def running(data: Path) -> Running | None:
-    """None where none runs."""
-    try:
-        found = json.loads((data / _ADDRESS_FILE).read_text("utf-8"))
-        os.kill(found["pid"], 0)
-        return Running(str(found["url"]), str(found["key"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def running_url(data: Path) -> str | None:
-    """Where the service that holds the data folder answers; None where none runs."""
-    found = running(data)
-    return None if found is None else found.url
-
-
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI, *, settings: Settings) -> None:
         super().__init__(config)
         self._app = app
-        self._address_file = settings.data / _ADDRESS_FILE
+        self._data = settings.data
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal stops gracefully, a second one at once.
@@ -105,12 +78,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if self.started and sockets:
             url = _url(sockets[0])
-            key = self._app.state.access.local_key
-            _write(self._address_file, {"url": url, "pid": os.getpid(), "key": key})
+            announce(self._data, Running(url, self._app.state.access.local_key))
             typer.echo(f"Loccit answers at {url} — stop it with Ctrl+C.")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._address_file.unlink(missing_ok=True)
+        withdraw(self._data)
         await super().shutdown(sockets=sockets)
 
 
@@ -137,12 +109,3 @@ def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     name = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}"
-
-
-def _write(path: Path, content: dict[str, object]) -> None:
-    unfinished = path.with_suffix(".tmp")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-    unfinished.replace(path)

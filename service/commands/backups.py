@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embeddings import backups
-from embeddings.backups import Backup
 from service.commands.options import AsJson, Data, settings_of
 from service.commands.printing import ProgressLine, note, show
+
+if TYPE_CHECKING:
+    from embeddings.backups import Backup
 
 FAILED = 1
 
@@ -34,6 +35,8 @@ def add_to(app: typer.Typer) -> None:
 
 def backup(destination: Destination, data: Data = None, as_json: AsJson = False) -> None:
     """Copy all collections, also while the service runs; exits with 1 if something was too damaged to be copied."""
+    from embeddings import backups
+
     with closing(ProgressLine()) as progress:
         made = backups.back_up(settings_of(data=data).data, destination.absolute(), progress)
     _show("Backed up", made, destination, as_json=as_json)
@@ -45,6 +48,8 @@ def backup(destination: Destination, data: Data = None, as_json: AsJson = False)
 
 def restore(source: Source, overwrite: Overwrite = False, data: Data = None, as_json: AsJson = False) -> None:
     """Bring back what a backup holds, while no service runs; every file is checked before anything changes."""
+    from embeddings import backups
+
     folder = settings_of(data=data).data
     with closing(ProgressLine()) as progress:
         restored = backups.restore(source.absolute(), folder.absolute(), progress, overwrite=overwrite)

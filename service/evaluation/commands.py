@@ -16,14 +16,15 @@ from typing import Any
 from service.answering.calibration import Calibration
 from service.calling import Refused
 from service.evaluation.cases import Reply
+from service.evaluation.errors import InvalidQuestions
 from service.evaluation.figures import Gate, confidences
 from service.evaluation.fitting import FEWEST, CannotFit, Choice, choose, cross_validated, fit
 from service.evaluation.interview import Interview, interviewing
 from service.evaluation.judging import is_right
 from service.evaluation.metrics import Operation, calibration_error, reliability, risk_coverage, wilson
-from service.evaluation.questions import InvalidQuestions, Question, read_questions
+from service.evaluation.questions import Question, read_questions
 from service.evaluation.reports import Comparison, Report, compare, lines, read_report, worst_page
-from service.serving import running_url
+from service.running import running_url
 from service.settings import Settings
 
 _ASSIGNMENT = re.compile(r"LOCCIT_\w+=.*", re.IGNORECASE | re.DOTALL)

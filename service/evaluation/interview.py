@@ -17,8 +17,9 @@ import typer
 from embeddings.domain import Span
 from service.calling import Call, Refused, calling
 from service.evaluation.cases import PASSAGES, Case, Found, Reply, case
+from service.evaluation.errors import InvalidQuestions
 from service.evaluation.judging import Quote
-from service.evaluation.questions import InvalidQuestions, Question, located
+from service.evaluation.questions import Question, located
 from service.naming import document_id_of, media_type_of_file
 from service.settings import Settings
 

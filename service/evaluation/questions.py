@@ -13,6 +13,7 @@ from typing import Any
 from embeddings.domain import Span
 from embeddings.errors import InvalidFilter
 from embeddings.filters import parse_filter
+from service.evaluation.errors import InvalidQuestions
 from service.naming import document_id_of
 
 FIELDS = (
@@ -20,10 +21,6 @@ FIELDS = (
     *("documents", "evidence", "alternatives"),
 )
 """What is understood; other fields are the writer's own, unless they look like a misspelt one of these."""
-
-
-class InvalidQuestions(Exception):
-    """The file, the line, what is wrong there and how to mend it."""
 
 
 @dataclass(frozen=True, slots=True)

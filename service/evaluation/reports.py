@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from service.evaluation.cases import Case
+from service.evaluation.errors import InvalidQuestions
 from service.evaluation.figures import KINDS, Figure, Figures, confidences, measure
 from service.evaluation.metrics import difference_interval, reliability, risk_coverage
-from service.evaluation.questions import InvalidQuestions
 
 FORMAT = 1
 WORST = 20

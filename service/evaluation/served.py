@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from service.evaluation.circumstances import ROOT
-from service.serving import running_url
+from service.running import running_url
 
 START_SECONDS = 600
 REQUEST_SECONDS = 3600

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from service import cli
 from service.calling import Call, Refused, _content
 from service.naming import document_id_of, media_type_of_file
-from service.serving import running
+from service.running import running
 from service.settings import Settings
 from tests.api.conftest import TEXT
 from tests.commands import run_here

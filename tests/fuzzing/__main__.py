@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from service.evaluation.served import served
-from service.serving import running
+from service.running import running
 from tests.fuzzing.requests import fuzz
 
 

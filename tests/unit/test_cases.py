@@ -11,9 +11,10 @@ import pytest
 
 from embeddings.domain import Span
 from service.evaluation.cases import Case, Found, Reply, case, ndcg_of_targets
+from service.evaluation.errors import InvalidQuestions
 from service.evaluation.figures import KINDS, measure, parse_gate
 from service.evaluation.judging import Quote
-from service.evaluation.questions import Evidence, InvalidQuestions, Question
+from service.evaluation.questions import Evidence, Question
 from service.evaluation.reports import Report, compare, lines, read_report, worst, worst_page
 
 ASKED = Question(question_id="1", question="How many?", answers=("98",), evidence=(Evidence("a", Span(10, 20)),))

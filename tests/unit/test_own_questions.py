@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from embeddings.domain import Span
-from service.evaluation.questions import Evidence, InvalidQuestions, Question, located, read_questions
+from service.evaluation.errors import InvalidQuestions
+from service.evaluation.questions import Evidence, Question, located, read_questions
 
 
 def written(folder: Path, *lines: str) -> Path:
