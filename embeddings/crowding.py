@@ -86,6 +86,8 @@ def weighted(fused: Mapping[int, float], passages: Mapping[int, Ranked], questio
     What decides is the best place of the text, and all its places are treated alike.
     """
     recurring = sorted((key for key in fused if passages[key].recurs), key=lambda key: (-fused[key], key))
+    if not recurring:
+        return dict(fused)
     best = {passages[key].text_sha: key for key in reversed(recurring)}
     held = {key: frozenset(question).intersection(passages[key].words.split()) for key in best.values()}
     documents = {passages[key].document_key for key in held}

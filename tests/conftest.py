@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
 
@@ -29,3 +30,24 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(LONG)))
+
+
+WITH_TORCH = (
+    "tests/contracts/test_encoders.py",
+    "tests/integration/test_compilation.py",
+    "tests/integration/test_reader_compilation.py",
+    "tests/unit/test_training.py",
+)
+"""Files for one and the same core: torch takes it some ten seconds to import, and half a gigabyte."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    from xdist.scheduler import LoadFileScheduling
+
+    class FilesTogether(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "torch" if file in WITH_TORCH else file
+
+    return FilesTogether(config, log)

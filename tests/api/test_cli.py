@@ -223,7 +223,7 @@ def test_a_run_that_is_interrupted_goes_on_where_it_was(
 ) -> None:
     (tmp_path / "docs").mkdir()
     for number in range(150):
-        lamps = " ".join(f"Lamp {number} of cliff {cliff} shines." for cliff in range(20))
+        lamps = " ".join(f"Lamp {number} of cliff {cliff} shines." for cliff in range(9))
         (tmp_path / "docs" / f"{number}.txt").write_text(lamps)
     with subprocess.Popen(
         [sys.executable, "-m", "service", "ingest", "docs", "--json"],
