@@ -13,9 +13,8 @@ from embeddings.domain import Hit
 
 ROUND = 2
 """Passages that are read before it is asked whether they settle the question."""
-FIRST = 4
-NEAR, NEARER = 0.7, 0.9
-"""Shares of the best fused score that a passage has to have, among the first ones and after them."""
+NEAR = 0.8
+"""Share of the best fused score that a passage has to have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +34,8 @@ def reading_order(hits: Sequence[Hit]) -> ReadingOrder:
     """The promising ones first, both kinds in the order in which they were found."""
     best = max((_score(hit) for hit in hits), default=0.0)
     kinds: tuple[list[Hit], list[Hit]] = ([], [])
-    for place, hit in enumerate(hits):
-        wanted = NEAR if place < FIRST else NEARER
-        kinds[_score(hit) < wanted * best].append(hit)
+    for hit in hits:
+        kinds[_score(hit) < NEAR * best].append(hit)
     promising, others = kinds
     return ReadingOrder(hits=(*promising, *others), promising=len(promising))
 

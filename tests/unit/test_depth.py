@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embeddings.domain import Hit, Passage, Scores
-from service.answering.depth import FIRST, NEAR, NEARER, ROUND, reading_order
+from service.answering.depth import NEAR, ROUND, reading_order
 
 
 def hit(number: int, fused: float) -> Hit:
@@ -35,8 +35,7 @@ def test_everything_found_is_in_the_order_once_and_what_is_nearest_is_promising(
     assert sorted(order.hits, key=hits.index) == hits
     promising, others = order.hits[: order.promising], order.hits[order.promising :]
     assert all(list(kind) == sorted(kind, key=hits.index) for kind in (promising, others))
-    wanted = [(NEAR if place < FIRST else NEARER) * max(fused) for place in range(len(fused))]
-    assert all((hit in promising) == (score >= least) for hit, score, least in zip(hits, fused, wanted, strict=True))
+    assert all((hit in promising) == (score >= NEAR * max(fused)) for hit, score in zip(hits, fused, strict=True))
 
 
 @given(st.lists(st.floats(min_value=0.01, max_value=1), max_size=20))

@@ -38,13 +38,13 @@ def test_a_sure_answer_is_not_looked_for_any_further(question: str, probability:
     assert [hit.scores.reader is None for hit in answer.hits] == [number >= read for number in range(3)]
 
 
-FAR = (0.8, 0.7, 0.3, 0.57, 0.59, 0.71, 0.73)
-"""The second and the fourth are near the first, and the seventh nearer still."""
+FAR = (0.8, 0.7, 0.3, 0.63, 0.65, 0.5, 0.73)
+"""The second, the fifth and the seventh are near the first."""
 
 
 @pytest.mark.parametrize(
     ("question", "read"),
-    [("Who founded it?", {0, 1, 3, 6}), ("List all founders of the bakery.", set(range(7)))],
+    [("Who founded it?", {0, 1, 4, 6}), ("List all founders of the bakery.", set(range(7)))],
     ids=["one answer", "a list"],
 )
 def test_what_looks_much_less_like_the_question_than_the_best_is_not_read_for_one_answer(
