@@ -16,10 +16,8 @@ from embeddings.collection import Collection
 from embeddings.domain import Hit, Span
 from embeddings.filters import Filter, parse_filter
 from service.answering.depth import reading_order
-from service.answering.domain import ReadingPassage
 from service.answering.passages import to_read
-from service.answering.readers.confidence import verdict_features
-from service.answering.readers.span import SpanReader
+from service.answering.readers.span import SpanReader, verdict_said
 from service.bootstrap import Engine, start
 from service.evaluation.asking import filled
 from service.evaluation.datasets import strangers
@@ -29,8 +27,6 @@ from service.settings import Settings
 from service.training.examples import Asked, Verdict, answer_spans, joined, records, share
 from service.training.mixture import (
     HELD_OUT,
-    STATEMENTS,
-    VERDICTS,
     YES_NO,
     asked_in,
     is_held_out,
@@ -38,7 +34,6 @@ from service.training.mixture import (
     yes_no_example,
 )
 from service.training.packing import SEED
-from service.training.statements import as_question
 
 Matrix: TypeAlias = NDArray[np.float64]
 
@@ -50,6 +45,8 @@ CANDIDATES = 2
 TOP_K = 8
 REMOVED, CHANGED = 0.15, 0.1
 """Shares of the questions asked again with their article left out of the search, or so changed that nothing answers."""
+VERDICTS_REMOVED = 0.5
+"""Share of the yes/no questions asked again without the document that answers them."""
 EVALUATED_STRANGERS = 250
 """Those that `scripts/evaluate` asks."""
 STRANGERS = 150
@@ -85,6 +82,7 @@ def fit_confidence(reader: SpanReader, data: Path, folder: Path, *, precision: f
     try:
         found = (case for file in FILES for case in _cases(engine, reader, data, file))
         cases = [case for case in found if len(case.features)]
+        verdict_weights = _verdict_weights(engine, reader, data)
     finally:
         engine.close()
     random.Random(SEED).shuffle(cases)
@@ -98,7 +96,7 @@ def fit_confidence(reader: SpanReader, data: Path, folder: Path, *, precision: f
     shown = confidences >= threshold
     return Fit(
         weights=tuple(map(float, weights)),
-        verdict_weights=_verdict_weights(reader, data),
+        verdict_weights=verdict_weights,
         threshold=threshold,
         calibration_error=error,
         questions=len(cases),
@@ -165,33 +163,34 @@ def _is_right(hit: Hit, span: Span, gold: Asked | None) -> bool:
 # Yes and no -------------------------------------------------------------------------------------------------------
 
 
-def _verdict_weights(reader: SpanReader, data: Path) -> tuple[float, ...]:
-    """On held-out yes/no questions and statements, each with its passage: most users ask what the documents say."""
-    rows, right = zip(*_verdicts(reader, data), strict=True)
+def _verdict_weights(engine: Engine, reader: SpanReader, data: Path) -> tuple[float, ...]:
+    """On held-out yes/no questions asked of everything that any was made of; some again without what theirs was."""
+    rows, right = zip(*_verdicts(engine, reader, data), strict=True)
     return tuple(map(float, _regression(np.array(rows), np.array(right))))
 
 
-def _verdicts(reader: SpanReader, data: Path) -> Iterator[tuple[tuple[float, ...], bool]]:
+def _verdicts(engine: Engine, reader: SpanReader, data: Path) -> Iterator[tuple[tuple[float, ...], bool]]:
+    texts = {one.text: one.context for record in records(data / YES_NO) for one in yes_no_example(record).passages}
+    ids = {text: str(number) for number, text in enumerate(texts)}
+    collection = filled(engine, "yes-no", ((ids[text], title or None, text) for text, title in texts.items()))
     chance = random.Random(SEED)
     for record in records(data / YES_NO):
         if share(record["question"]) < HELD_OUT:
             example = yes_no_example(record)
-            passage = example.passages[0]
-            yield _verdict(reader, example.question, passage.text, passage.context, passage.verdict)
-    for file in STATEMENTS:
-        held_out = (record for record in records(data / file) if share(record["premise"]) < HELD_OUT)
-        for record in (record for record in held_out if not record.get("binary")):
-            question = as_question(record["hypothesis"], chance)
-            yield _verdict(reader, question, record["premise"], "", VERDICTS[record["label"]])
+            (passage,) = example.passages
+            yield from _verdict(reader, collection, example.question, passage.verdict)
+            if chance.random() < VERDICTS_REMOVED:
+                elsewhere = parse_filter({"@document_id": {"ne": ids[passage.text]}})
+                yield from _verdict(reader, collection, example.question, None, elsewhere)
 
 
 def _verdict(
-    reader: SpanReader, question: str, text: str, context: str, verdict: Verdict | None
-) -> tuple[tuple[float, ...], bool]:
-    passage = ReadingPassage(text=text, context=context, similarity=None, bm25=None, fused=0.0)
-    found = reader.weigh(question, [passage])[0].decoded
-    said = Verdict.YES if found.yes >= found.no else Verdict.NO
-    return verdict_features(yes=found.yes, no=found.no), said is verdict
+    reader: SpanReader, collection: Collection, question: str, verdict: Verdict | None, filter: Filter | None = None
+) -> Iterator[tuple[tuple[float, ...], bool]]:
+    passages = [to_read(hit) for hit in collection.search(question, top_k=TOP_K, filter=filter).hits]
+    said = verdict_said(passages, [one.decoded for one in reader.weigh(question, passages)])
+    if said is not None:
+        yield said.features, said.word == verdict
 
 
 # Regression -------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +56,17 @@ def test_it_knows_when_a_passage_does_not_answer(reader: SpanReader) -> None:
     _, span = best(reader, "How many cranes does the harbour of Oldport have?", ELSEWHERE)
 
     assert span.probability < reader.threshold
+
+
+@pytest.mark.parametrize(("fused", "is_sure"), [(0.7, True), (0.15, False)])
+def test_a_yes_is_worth_little_where_the_passage_is_far_from_the_question(
+    reader: SpanReader, fused: float, is_sure: bool
+) -> None:
+    near = replace(passage(CRANES), fused=fused)
+    (reading,) = reader.read("Was the harbour of Oldport built in 1884?", [near])
+
+    assert reading.yes > reading.no
+    assert (reading.yes >= reader.threshold) == is_sure
 
 
 def test_passages_that_agree_do_not_weaken_each_other(reader: SpanReader) -> None:

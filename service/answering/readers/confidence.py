@@ -13,7 +13,7 @@ from embeddings.errors import ModelMissing, ModelUnsound
 
 FEATURES = ("constant", "mass", "answered", "similarity", "behind")
 """What is known of a span; see `span_features`."""
-VERDICT_FEATURES = ("constant", "mass", "lead")
+VERDICT_FEATURES = ("constant", "mass", "lead", "fused")
 """What is known of yes and no; see `verdict_features`."""
 LEAST = 1e-6
 
@@ -48,7 +48,7 @@ class Confidence:
     @classmethod
     def plain(cls) -> Confidence:
         """What the model says, as it says it."""
-        return cls(weights=(0.0, 1.0, 0.0, 0.0, 0.0), verdict_weights=(0.0, 1.0, 0.0), threshold=0.5)
+        return cls(weights=(0.0, 1.0, 0.0, 0.0, 0.0), verdict_weights=(0.0, 1.0, 0.0, 0.0), threshold=0.5)
 
     def save(self, path: Path) -> None:
         stored = {
@@ -76,9 +76,9 @@ def span_features(*, mass: float, answered: float, similarity: float | None, bes
     return (1.0, logit(mass), logit(answered), similarity or 0.0, logit(best) - logit(mass))
 
 
-def verdict_features(*, yes: float, no: float) -> tuple[float, ...]:
-    """Of the likelier of the two, each summed over all passages."""
-    return (1.0, logit(yes + no), logit(max(yes, no) / max(yes + no, LEAST)))
+def verdict_features(*, yes: float, no: float, fused: float) -> tuple[float, ...]:
+    """Of the likelier of the two, each summed over all passages; `fused` is the score of the one that says it best."""
+    return (1.0, logit(yes + no), logit(max(yes, no) / max(yes + no, LEAST)), fused)
 
 
 def logit(probability: float) -> float:

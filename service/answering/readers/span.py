@@ -21,6 +21,7 @@ from service.answering.ports import More
 from service.answering.readers.confidence import Confidence, span_features, verdict_features
 from service.answering.readers.decoding import Decoded, PassageScores, decode
 from service.answering.readers.inputs import ReaderInput, ReaderTokenizer
+from service.answering.verdicts import Word
 
 SHIPPED = Path(__file__).parent / "minilm"
 MODEL = "model.onnx"
@@ -47,6 +48,16 @@ class Weighed:
     decoded: Decoded
     spans: tuple[Span, ...]
     features: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictSaid:
+    """What all passages say together, and what is known of it."""
+
+    word: Word
+    probability: float
+    """As the model says it, summed over the passages."""
+    features: tuple[float, ...]
 
 
 class SpanReader:
@@ -101,7 +112,7 @@ class SpanReader:
         self, passages: Sequence[ReadingPassage], inputs: Sequence[ReaderInput], scores: Sequence[PassageScores]
     ) -> list[Reading]:
         weighed = _weighed(passages, inputs, scores)
-        scale = self._verdict_scale([each.decoded for each in weighed])
+        scale = self._verdict_scale(passages, [each.decoded for each in weighed])
         return [
             Reading(
                 spans=tuple(
@@ -120,12 +131,12 @@ class SpanReader:
         inputs = self._inputs(question, passages)
         return _weighed(passages, inputs, self.scores(inputs))
 
-    def _verdict_scale(self, decoded: Sequence[Decoded]) -> float:
+    def _verdict_scale(self, passages: Sequence[ReadingPassage], decoded: Sequence[Decoded]) -> float:
         """What yes and no of each passage are multiplied by, so that those of all add up to what they are worth."""
-        yes, no = sum(one.yes for one in decoded), sum(one.no for one in decoded)
-        if yes + no <= 0:
+        said = verdict_said(passages, decoded)
+        if said is None:
             return 0.0
-        return self._confidence.of_verdict(verdict_features(yes=yes, no=no)) / max(yes, no)
+        return self._confidence.of_verdict(said.features) / said.probability
 
     def scores(self, inputs: Sequence[ReaderInput]) -> list[PassageScores]:
         """The longest first, so that no thread waits long for another."""
@@ -150,6 +161,18 @@ class SpanReader:
             no=no,
             paragraphs=np.array(one.paragraphs, np.int64),
         )
+
+
+def verdict_said(passages: Sequence[ReadingPassage], decoded: Sequence[Decoded]) -> VerdictSaid | None:
+    """The likelier of yes and no over all passages together."""
+    yes, no = sum(one.yes for one in decoded), sum(one.no for one in decoded)
+    if yes + no <= 0:
+        return None
+    word: Word = "yes" if yes >= no else "no"
+    clearest, _ = max(zip(passages, decoded, strict=True), key=lambda pair: float(getattr(pair[1], word)))
+    return VerdictSaid(
+        word=word, probability=max(yes, no), features=verdict_features(yes=yes, no=no, fused=clearest.fused)
+    )
 
 
 def _weighed(
