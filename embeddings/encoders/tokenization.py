@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
@@ -24,12 +24,21 @@ WORD_MARKS = "\u2581", "\u0120"
 """Begin a word in the vocabularies of SentencePiece and of byte-level models; WordPiece marks the other pieces."""
 
 
+@lru_cache(maxsize=2)
+def read_tokenizer(definition: str) -> tokenizers.Tokenizer:
+    """Of the content of a `tokenizer.json`; one for all who read the same, since it takes 8 MB. It is never changed."""
+    tokenizer = tokenizers.Tokenizer.from_str(definition)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 class FileTokenizer:
     """The tokenizer of a model. Its memory is 160 bytes a character, so long texts go through in pieces."""
 
     def __init__(self, definition: str, *, max_length: int, prompt: str = "") -> None:
         """`definition` is the content of a `tokenizer.json`; `max_length` counts special tokens and the prompt."""
-        self._tokenizer = _tokenizer(definition)
+        self._tokenizer = read_tokenizer(definition)
         self._ids = _WordIds(self._tokenizer) if _reads_words_apart(definition) else partial(_ids, self._tokenizer)
         self._opening, self._closing = _special_ids(self._tokenizer)
         self._max_content = max_length - len(self._opening) - len(self._closing)
@@ -123,13 +132,6 @@ class _Piece(NamedTuple):
     text_index: int
     start: int
     content: str
-
-
-def _tokenizer(definition: str) -> tokenizers.Tokenizer:
-    tokenizer = tokenizers.Tokenizer.from_str(definition)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
 
 
 def _ids(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> list[TokenIds]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import tokenizers
 
+from embeddings.encoders.tokenization import read_tokenizer
 from embeddings.text import STOP_WORDS
 
 MAX_QUESTION_TOKENS = 64
@@ -34,9 +35,7 @@ class ReaderTokenizer:
 
     def __init__(self, definition: str, *, max_tokens: int) -> None:
         """`definition` is the content of a `tokenizer.json`."""
-        self._tokenizer = tokenizers.Tokenizer.from_str(definition)
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
+        self._tokenizer = read_tokenizer(definition)
         self._opening, self._between, self._closing = _frame(self._tokenizer)
         self._max_tokens = max_tokens
 
