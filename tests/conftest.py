@@ -38,7 +38,7 @@ WITH_TORCH = (
     "tests/integration/test_reader_compilation.py",
     "tests/unit/test_training.py",
 )
-"""Files for one and the same core: torch takes it some ten seconds to import, and half a gigabyte."""
+"""Files for one and the same core, since torch takes long to import."""
 
 
 @pytest.hookimpl(optionalhook=True)

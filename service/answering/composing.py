@@ -16,7 +16,7 @@ from service.answering.intents import Inquiry, Intent, Part, wanted_items
 from service.answering.passages import context_of
 from service.answering.ports import StoredText
 from service.answering.statements import Draft, Statement, assembled
-from service.answering.verdicts import Word, refers_back, shows
+from service.answering.verdicts import Word, refers_back, shows, verdict_of
 from service.answering.widening import enumeration_of, whole_sentence, with_the_sentence_before
 
 SURE = 0.7
@@ -184,19 +184,17 @@ def _says_the_same(one: Candidate, other: Candidate) -> bool:
 
 def _verdict(finding: Finding, evidence: Evidence) -> Draft | None:
     """What the passages say together, shown by the sentence of the passage that says it most clearly."""
-    yes, no = (sum(getattr(reading, word) for reading in finding.readings) for word in ("yes", "no"))
-    word: Word = "yes" if yes >= no else "no"
-    if max(yes, no) <= 0:
+    verdict = verdict_of(finding.readings)
+    if verdict is None:
         return None
-    clearest = max(zip(finding.readings, finding.hits, strict=False), key=lambda pair: float(getattr(pair[0], word)))[1]
-    said = evidence(finding.part, clearest, word)
-    shown = None if said is None else _showing(word, finding.part.question, said)
+    said = evidence(finding.part, finding.hits[verdict.clearest], verdict.word)
+    shown = None if said is None else _showing(verdict.word, finding.part.question, said)
     if shown is None:
         return None
     return Draft(
-        text=word.capitalize(),
+        text=verdict.word.capitalize(),
         evidence=(shown,),
-        confidence=min(1.0, max(yes, no)),
+        confidence=min(1.0, verdict.probability),
         support=Support.DERIVED,
         is_marked=False,
     )

@@ -1,14 +1,15 @@
-"""Whether what is cited shows the yes or no that a reader says: a sentence on other names or figures does not.
+"""Yes or no: what passages say together, and whether what is cited shows it.
 
-A reader says "no" to much that is only near, so what shows a "no" has to deny something, or to tell another story. The
-figures behind that are in `docs/decisions/0009-trained-reader.md`.
+A sentence on other names or figures shows nothing. A reader says "no" to much that is only near, so what shows a "no"
+has to deny something, or to tell another story. The figures behind that are in `docs/decisions/0009-trained-reader.md`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
 
 from embeddings.text import content_words, words
 from service.answering.figures import written_figures
@@ -27,6 +28,48 @@ _DENIES = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _POSSESSIVE = re.compile(r"['’]s?$")
+
+
+class Judged(Protocol):
+    """What a passage says to a question, as probabilities."""
+
+    @property
+    def yes(self) -> float: ...
+
+    @property
+    def no(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What all passages say together."""
+
+    yes: float
+    no: float
+    """Each summed over the passages."""
+    clearest: int
+    """Place of the passage that says the likelier of the two most clearly."""
+
+    @property
+    def word(self) -> Word:
+        return _likelier(self.yes, self.no)
+
+    @property
+    def probability(self) -> float:
+        return max(self.yes, self.no)
+
+
+def verdict_of(passages: Sequence[Judged]) -> Verdict | None:
+    """None where no passage says either."""
+    yes, no = sum(one.yes for one in passages), sum(one.no for one in passages)
+    if max(yes, no) <= 0:
+        return None
+    word = _likelier(yes, no)
+    return Verdict(yes, no, max(range(len(passages)), key=lambda place: float(getattr(passages[place], word))))
+
+
+def _likelier(yes: float, no: float) -> Word:
+    return "yes" if yes >= no else "no"
 
 
 def shows(word: Word, question: str, quote: str, *, context: str) -> bool:

@@ -17,7 +17,9 @@ from embeddings.domain import Hit, Span
 from embeddings.filters import Filter, parse_filter
 from service.answering.depth import reading_order
 from service.answering.passages import to_read
-from service.answering.readers.span import SpanReader, verdict_said
+from service.answering.readers.confidence import verdict_features
+from service.answering.readers.span import SpanReader
+from service.answering.verdicts import verdict_of
 from service.bootstrap import Engine, start
 from service.evaluation.asking import filled
 from service.evaluation.datasets import strangers
@@ -188,9 +190,9 @@ def _verdict(
     reader: SpanReader, collection: Collection, question: str, verdict: Verdict | None, filter: Filter | None = None
 ) -> Iterator[tuple[tuple[float, ...], bool]]:
     passages = [to_read(hit) for hit in collection.search(question, top_k=TOP_K, filter=filter).hits]
-    said = verdict_said(passages, [one.decoded for one in reader.weigh(question, passages)])
+    said = verdict_of([one.decoded for one in reader.weigh(question, passages)])
     if said is not None:
-        yield said.features, said.word == verdict
+        yield verdict_features(said, passages), said.word == verdict
 
 
 # Regression -------------------------------------------------------------------------------------------------------

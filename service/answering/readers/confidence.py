@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embeddings.errors import ModelMissing, ModelUnsound
+from service.answering.domain import ReadingPassage
+from service.answering.verdicts import Verdict
 
 FEATURES = ("constant", "mass", "answered", "similarity", "behind")
 """What is known of a span; see `span_features`."""
@@ -76,9 +78,10 @@ def span_features(*, mass: float, answered: float, similarity: float | None, bes
     return (1.0, logit(mass), logit(answered), similarity or 0.0, logit(best) - logit(mass))
 
 
-def verdict_features(*, yes: float, no: float, fused: float) -> tuple[float, ...]:
-    """Of the likelier of the two, each summed over all passages; `fused` is the score of the one that says it best."""
-    return (1.0, logit(yes + no), logit(max(yes, no) / max(yes + no, LEAST)), fused)
+def verdict_features(verdict: Verdict, passages: Sequence[ReadingPassage]) -> tuple[float, ...]:
+    """How likely it is at all, how much likelier than the other, how near the passage is that says it best."""
+    both = verdict.yes + verdict.no
+    return (1.0, logit(both), logit(verdict.probability / max(both, LEAST)), passages[verdict.clearest].fused)
 
 
 def logit(probability: float) -> float:

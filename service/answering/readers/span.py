@@ -21,7 +21,7 @@ from service.answering.ports import More
 from service.answering.readers.confidence import Confidence, span_features, verdict_features
 from service.answering.readers.decoding import Decoded, PassageScores, decode
 from service.answering.readers.inputs import ReaderInput, ReaderTokenizer
-from service.answering.verdicts import Word
+from service.answering.verdicts import verdict_of
 
 SHIPPED = Path(__file__).parent / "minilm"
 MODEL = "model.onnx"
@@ -48,16 +48,6 @@ class Weighed:
     decoded: Decoded
     spans: tuple[Span, ...]
     features: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerdictSaid:
-    """What all passages say together, and what is known of it."""
-
-    word: Word
-    probability: float
-    """As the model says it, summed over the passages."""
-    features: tuple[float, ...]
 
 
 class SpanReader:
@@ -133,10 +123,10 @@ class SpanReader:
 
     def _verdict_scale(self, passages: Sequence[ReadingPassage], decoded: Sequence[Decoded]) -> float:
         """What yes and no of each passage are multiplied by, so that those of all add up to what they are worth."""
-        said = verdict_said(passages, decoded)
-        if said is None:
+        verdict = verdict_of(decoded)
+        if verdict is None:
             return 0.0
-        return self._confidence.of_verdict(said.features) / said.probability
+        return self._confidence.of_verdict(verdict_features(verdict, passages)) / verdict.probability
 
     def scores(self, inputs: Sequence[ReaderInput]) -> list[PassageScores]:
         """The longest first, so that no thread waits long for another."""
@@ -161,18 +151,6 @@ class SpanReader:
             no=no,
             paragraphs=np.array(one.paragraphs, np.int64),
         )
-
-
-def verdict_said(passages: Sequence[ReadingPassage], decoded: Sequence[Decoded]) -> VerdictSaid | None:
-    """The likelier of yes and no over all passages together."""
-    yes, no = sum(one.yes for one in decoded), sum(one.no for one in decoded)
-    if yes + no <= 0:
-        return None
-    word: Word = "yes" if yes >= no else "no"
-    clearest, _ = max(zip(passages, decoded, strict=True), key=lambda pair: float(getattr(pair[1], word)))
-    return VerdictSaid(
-        word=word, probability=max(yes, no), features=verdict_features(yes=yes, no=no, fused=clearest.fused)
-    )
 
 
 def _weighed(
