@@ -175,11 +175,15 @@ def _read(reader: Reader, part: Part, order: ReadingOrder, most: int) -> Finding
         ranked = as_shown(part, candidates(hits, readings))
         return Finding(part=part, hits=hits, readings=tuple(readings), ranked=ranked)
 
-    def more(readings: Sequence[Reading]) -> int:
-        return _next_round(finding(readings), order)
+    latest = finding(())
 
-    passages = [to_read(hit) for hit in order.hits[:most]]
-    return finding(reader.read(part.question, passages, more=more) if passages else ())
+    def more(readings: Sequence[Reading]) -> int:
+        nonlocal latest
+        latest = finding(readings)
+        return _next_round(latest, order)
+
+    readings = reader.read(part.question, [to_read(hit) for hit in order.hits[:most]], more=more)
+    return latest if len(latest.hits) == len(readings) else finding(readings)
 
 
 def _next_round(finding: Finding, order: ReadingOrder) -> int:

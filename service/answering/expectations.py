@@ -7,6 +7,8 @@ that are accepted where a number of things is asked for, 7.6 % count others by t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import lru_cache
 
 from embeddings.text import words
 from service.answering.figures import first_figure, has_day, has_month
@@ -38,19 +40,37 @@ _COUNTING = re.compile(
 _NAMED_DAY = re.compile(r"day\b|\b(?:eve|first|second|third|last|[a-z]+th|christmas|easter)\b", re.IGNORECASE)
 
 
+def _has_figure(answer: str) -> bool:
+    return bool(_DIGIT.search(answer))
+
+
+def _has_day(answer: str) -> bool:
+    return has_day(answer) or bool(_NAMED_DAY.search(answer))
+
+
+def _has_date(answer: str) -> bool:
+    return bool(_DIGIT.search(answer) or _NAMED_DAY.search(answer)) or has_month(answer)
+
+
+def _has_amount(answer: str) -> bool:
+    return bool(_DIGIT.search(answer) or _COUNTING.search(answer)) or first_figure(answer) is not None
+
+
+_DEMANDS = ((_YEAR, _has_figure), (_DAY, _has_day), (_DATE, _has_date), (_AMOUNT, _has_amount))
+
+
+@lru_cache(maxsize=64)
+def _demand(question: str) -> Callable[[str], bool] | None:
+    return next((holds for asks, holds in _DEMANDS if asks.search(question)), None)
+
+
 def meets(question: str, answer: str) -> bool:
     """Whether the answer holds what the question asks for; True where the question may ask for anything."""
-    if _YEAR.search(question):
-        return bool(_DIGIT.search(answer))
-    if _DAY.search(question):
-        return has_day(answer) or bool(_NAMED_DAY.search(answer))
-    if _DATE.search(question):
-        return bool(_DIGIT.search(answer) or _NAMED_DAY.search(answer)) or has_month(answer)
-    if _AMOUNT.search(question):
-        return bool(_DIGIT.search(answer) or _COUNTING.search(answer)) or first_figure(answer) is not None
-    return True
+    holds = _demand(question)
+    return holds is None or holds(answer)
 
 
+@lru_cache(maxsize=64)
 def asks_for_a_number_of_things(question: str) -> bool:
     return _NUMBER_OF.search(question) is not None
 

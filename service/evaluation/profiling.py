@@ -8,7 +8,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing, contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from service.evaluation.asking import filled
 from service.evaluation.circumstances import circumstances
 from service.evaluation.peps import peps, questions
 from service.evaluation.served import Request, drive
-from service.evaluation.stages import BESIDE, Calls, Stage, Watch, alone, watching
+from service.evaluation.stages import BESIDE, Call, Calls, Stage, Watch, alone, watching
 from service.evaluation.tables import Cell, percent, table, write_section
 from service.serving import configuration
 from service.settings import Settings
@@ -41,7 +42,7 @@ BYTES_OF_A_NUMBER = 2
 
 ENCODER = "encode: the model"
 VECTORS = "search: all vectors"
-READER = "read: the model"
+READER = "read: tokens, the model, spans"
 HTTP = "HTTP: client, server, checks, change of threads"
 STAGES = (
     Stage(name="encode: tokens", functions=("embeddings.encoders.tokenization:FileTokenizer.token_ids",)),
@@ -59,9 +60,7 @@ STAGES = (
     Stage(name="search: scores by words, fusion", functions=("embeddings.bm25:scores", "embeddings.fusion:fuse")),
     Stage(name="search: passages from the store", functions=("embeddings.corpus.passages:passages",)),
     Stage(name="search: the rest", functions=("embeddings.collection:Collection.search",)),
-    Stage(name="read: tokens", functions=("service.answering.readers.inputs:ReaderTokenizer.inputs",)),
-    Stage(name=READER, functions=("service.answering.readers.span:SpanReader.scores",), is_kept=True),
-    Stage(name="read: spans", functions=("service.answering.readers.span:decode",)),
+    Stage(name=READER, functions=("service.answering.readers.span:SpanReader._seen",), is_kept=True),
     Stage(name="read: the rest", functions=("service.answering.readers.span:SpanReader.read",)),
     Stage(name="compose and cite", functions=("service.answering.answering:Answering.answer",)),
     Stage(
@@ -137,10 +136,26 @@ def _profiles(engine: Engine, verb: str, asked: Sequence[str], passages: int) ->
         drive(url, requests[:WARM_UP], clients=1)
         load = drive(url, _one_by_one(requests, watch, taken), clients=1)
     reading = _reading_milliseconds(passages * engine.encoder.dimension * BYTES_OF_A_NUMBER)
-    return [
-        Profile(stages={HTTP: whole - _one_after_another(stages), **stages}, floors={**alone(calls), VECTORS: reading})
-        for whole, (stages, calls) in zip(load.milliseconds, taken, strict=True)
-    ]
+    with ThreadPoolExecutor(engine.settings.threads) as pool:
+        return [
+            Profile(
+                stages={HTTP: whole - _one_after_another(stages), **stages},
+                floors={**_floors(calls, pool), VECTORS: reading},
+            )
+            for whole, (stages, calls) in zip(load.milliseconds, taken, strict=True)
+        ]
+
+
+def _floors(calls: Calls, pool: Executor) -> dict[str, float]:
+    return alone({ENCODER: calls[ENCODER], READER: [_runs(call, pool) for call in calls.get(READER, ())]})
+
+
+def _runs(call: Call, pool: Executor) -> Callable[[], object]:
+    """What the model alone computes for the same passages."""
+    reader, asked, passages = call.arguments
+    inputs = [reader.tokenizer.input(asked, one.context, one.text) for one in passages]
+    longest_first = sorted(inputs, key=lambda one: -len(one.token_ids))
+    return lambda: list(pool.map(reader.score, longest_first))
 
 
 def _one_by_one(

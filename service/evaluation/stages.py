@@ -14,8 +14,22 @@ from typing import Any
 
 from embeddings.ahead import MEANWHILE
 
-Calls = Mapping[str, Sequence[Callable[[], object]]]
-"""Calls of stages, by the stage's name, to be made again."""
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Of a stage; calling it makes it again."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    named: Mapping[str, Any]
+    result: Any
+
+    def __call__(self) -> object:
+        return self.function(*self.arguments, **self.named)
+
+
+Calls = Mapping[str, Sequence[Call]]
+"""By the stage's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +39,7 @@ class Stage:
     """As `module:function` or `module:Class.method`. Named, not imported: who measures looks into every layer, and
     depends on none. A function that a module imported by name is named there."""
     is_kept: bool = False
-    """Whether its calls are kept, to be made again alone."""
+    """Whether its calls are kept, those that ended well."""
 
 
 BESIDE = "beside the encoding: "
@@ -38,7 +52,7 @@ class Watch:
 
     milliseconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     """Of each stage, without the stages inside it."""
-    calls: defaultdict[str, list[Callable[[], object]]] = field(default_factory=lambda: defaultdict(list))
+    calls: defaultdict[str, list[Call]] = field(default_factory=lambda: defaultdict(list))
     _adding: threading.Lock = field(default_factory=threading.Lock)
     _inside: threading.local = field(default_factory=threading.local)
 
@@ -53,7 +67,10 @@ class Watch:
             inside.append(0.0)
             began = time.perf_counter()
             try:
-                return function(*arguments, **named)
+                result = function(*arguments, **named)
+                if stage.is_kept:
+                    self.calls[stage.name].append(Call(function, arguments, named, result))
+                return result
             finally:
                 taken = 1000 * (time.perf_counter() - began)
                 own = taken - inside.pop()
@@ -61,8 +78,6 @@ class Watch:
                     inside[-1] += taken
                 with self._adding:
                     self.milliseconds[_named(stage)] += own
-                    if stage.is_kept:
-                        self.calls[stage.name].append(lambda: function(*arguments, **named))
 
         return call
 
@@ -100,7 +115,7 @@ def _place(name: str) -> tuple[Any, str]:
     return resolve_name(f"{module}:{owner}" if owner else module), attribute
 
 
-def alone(calls: Calls, *, times: int = 3) -> dict[str, float]:
+def alone(calls: Mapping[str, Sequence[Callable[[], object]]], *, times: int = 3) -> dict[str, float]:
     """Milliseconds of each stage's calls when nothing else runs: the fastest of some times."""
     return {name: sum(min(_milliseconds(call) for _ in range(times)) for call in made) for name, made in calls.items()}
 

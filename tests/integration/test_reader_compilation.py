@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_any_extractive_model_can_be_compiled_and_keeps_its_scores(model: Path, 
     own = slice(one.first, one.first + len(one.offsets))
     expected = (raw.start_logits[0, own] - raw.start_logits[0, 0]).numpy()
 
-    [scores] = reader.scores([one])
+    scores = reader.score(one)
 
     assert np.abs(scores.starts - expected).max() < 0.1 * max(1.0, float(np.abs(expected).max()))
     assert scores.yes < -1e3
@@ -73,10 +74,11 @@ def test_a_compiled_reader_gives_a_passage_the_same_scores_whatever_is_beside_it
     reader = SpanReader.load(compiled, threads=2)
     inputs = reader.tokenizer.inputs(QUESTION, [("", text) for text in TEXTS])
 
-    together = reader.scores(inputs)
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(reader.score, inputs))
 
     for one, beside in zip(inputs, together, strict=True):
-        [alone] = reader.scores([one])
+        alone = reader.score(one)
         assert np.array_equal(alone.starts, beside.starts)
         assert np.array_equal(alone.ends, beside.ends)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -106,6 +107,16 @@ def test_reading_in_rounds_gives_what_reading_the_same_passages_at_once_gives(re
     assert reader.read(question, passages, more=lambda readings: 4 - len(readings)) == reader.read(
         question, passages[:4]
     )
+
+
+def test_questions_that_are_read_at_the_same_time_get_what_each_gets_alone(reader: SpanReader) -> None:
+    passages = [passage(text) for text in (ELSEWHERE, CRANES, AGREEING)]
+    questions = ["When was the harbour of Oldport built?", "How many cranes has it?", "Who is the mayor of Oldport?"]
+    alone = [reader.read(question, passages) for question in questions]
+
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda question: reader.read(question, passages), questions * 4))
+    assert together == alone * 4
 
 
 @settings(max_examples=40, deadline=None)

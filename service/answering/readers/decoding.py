@@ -53,19 +53,47 @@ class Decoded:
     """Of all that this passage answers."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """What one passage holds, as if it were sure to answer: all that takes time and needs no other passage."""
+
+    decoded: Decoded
+    """Of mass 1."""
+    weight: float
+    """The logarithm of that of all its answers together; no answer at all has 0."""
+
+
 def decode(passages: Sequence[PassageScores]) -> list[Decoded]:
-    tables = [_table(one) for one in passages]
-    totals = [_log_sum(np.append(table, (one.yes, one.no))) for one, table in zip(passages, tables, strict=True)]
-    everything = _log_sum(np.array([0.0, *totals]))
-    return [
-        Decoded(
-            spans=tuple(_best(table, everything)),
-            yes=float(np.exp(one.yes - everything)),
-            no=float(np.exp(one.no - everything)),
-            mass=float(np.exp(total - everything)),
-        )
-        for one, table, total in zip(passages, tables, totals, strict=True)
-    ]
+    return together([alone(one) for one in passages])
+
+
+def alone(one: PassageScores) -> Alone:
+    table = _table(one)
+    weight = _log_sum(np.append(table, (one.yes, one.no)))
+    return Alone(
+        decoded=Decoded(
+            spans=tuple(_best(np.exp(table - weight))),
+            yes=float(np.exp(one.yes - weight)),
+            no=float(np.exp(one.no - weight)),
+            mass=1.0,
+        ),
+        weight=weight,
+    )
+
+
+def together(passages: Sequence[Alone]) -> list[Decoded]:
+    """All passages weighed against each other and against no answer."""
+    everything = _log_sum(np.array([0.0, *(one.weight for one in passages)]))
+    return [_of_mass(float(np.exp(one.weight - everything)), one.decoded) for one in passages]
+
+
+def _of_mass(mass: float, decoded: Decoded) -> Decoded:
+    return Decoded(
+        spans=tuple(TokenSpan(each.first, each.last, mass * each.probability) for each in decoded.spans),
+        yes=mass * decoded.yes,
+        no=mass * decoded.no,
+        mass=mass,
+    )
 
 
 def _log_sum(scores: Scores) -> float:
@@ -91,11 +119,11 @@ def _windows(values: NDArray[Number]) -> NDArray[Number]:
     return np.lib.stride_tricks.sliding_window_view(values, LONGEST_SPAN)
 
 
-def _best(table: Scores, everything: float) -> Iterator[TokenSpan]:
-    rows, columns = np.indices(table.shape)
+def _best(probabilities: Scores) -> Iterator[TokenSpan]:
+    """Of a table like that of the scores, which is used up."""
+    rows, columns = np.indices(probabilities.shape)
     last = rows + columns
-    probabilities = np.exp(table - everything)
-    for _ in range(min(MOST_SPANS, len(table))):
+    for _ in range(min(MOST_SPANS, len(probabilities))):
         row, column = np.unravel_index(int(np.argmax(probabilities)), probabilities.shape)
         first, end = int(row), int(row + column)
         touching = (rows <= end) & (last >= first)

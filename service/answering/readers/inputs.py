@@ -30,6 +30,15 @@ class ReaderInput:
     """In which each of these tokens stands, counted from 0; blank lines part them."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question, as it is set before every passage."""
+
+    head: tuple[int, ...]
+    wanted: frozenset[str]
+    """Its tokens that mean something."""
+
+
 class ReaderTokenizer:
     """Frames question, context and passage as the model wants a pair of texts, each cut to its share of its length."""
 
@@ -41,18 +50,23 @@ class ReaderTokenizer:
 
     def inputs(self, question: str, passages: Sequence[tuple[str, str]]) -> list[ReaderInput]:
         """One for each passage, a pair of context (may be empty) and text."""
-        texts = [question, *(part for passage in passages for part in passage)]
-        # One by one: a batch is shared with threads of the tokenizer's own, which wait long for a busy processor.
-        asked, *parts = (self._tokenizer.encode(text, add_special_tokens=False) for text in texts)
-        # A long question comes to its point at its end.
-        head = [*self._opening, *asked.ids[-MAX_QUESTION_TOKENS:], *self._between]
-        wanted = frozenset(asked.tokens) - STOP_WORDS
-        return [
-            self._framed(head, _most_telling(context, wanted), encoded, text)
-            for context, encoded, (_, text) in zip(parts[::2], parts[1::2], passages, strict=True)
-        ]
+        asked = self.asked(question)
+        return [self.input(asked, context, text) for context, text in passages]
 
-    def _framed(self, head: list[int], context: list[int], encoded: tokenizers.Encoding, text: str) -> ReaderInput:
+    def asked(self, question: str) -> Asked:
+        encoded = self._encoded(question)
+        # A long question comes to its point at its end.
+        head = (*self._opening, *encoded.ids[-MAX_QUESTION_TOKENS:], *self._between)
+        return Asked(head=head, wanted=frozenset(encoded.tokens) - STOP_WORDS)
+
+    def input(self, asked: Asked, context: str, text: str) -> ReaderInput:
+        return self._framed(asked.head, _most_telling(self._encoded(context), asked.wanted), self._encoded(text), text)
+
+    def _encoded(self, text: str) -> tokenizers.Encoding:
+        # One by one: a batch is shared with threads of the tokenizer's own, which wait long for a busy processor.
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def _framed(self, head: Sequence[int], context: list[int], encoded: tokenizers.Encoding, text: str) -> ReaderInput:
         told = [*context, *self._closing] if context else []
         first = len(head) + len(told)
         room = self._max_tokens - first - len(self._closing)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from embeddings.text import words
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
 from service.answering.ports import More
 from service.answering.readers.confidence import Confidence, span_features, verdict_features
-from service.answering.readers.decoding import Decoded, PassageScores, decode
-from service.answering.readers.inputs import ReaderInput, ReaderTokenizer
+from service.answering.readers.decoding import Alone, Decoded, PassageScores, alone, together
+from service.answering.readers.inputs import Asked, ReaderInput, ReaderTokenizer
 from service.answering.verdicts import verdict_of
 
 SHIPPED = Path(__file__).parent / "minilm"
@@ -48,6 +49,17 @@ class Weighed:
     decoded: Decoded
     spans: tuple[Span, ...]
     features: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """One passage, whatever the others hold."""
+
+    alone: Alone
+    spans: tuple[Span, ...]
+    """In code points of the passage, best first."""
+    said: tuple[tuple[str, ...], ...]
+    """The words of each."""
 
 
 class SpanReader:
@@ -85,57 +97,37 @@ class SpanReader:
         return self._confidence.threshold
 
     def read(self, question: str, passages: Sequence[ReadingPassage], *, more: More | None = None) -> list[Reading]:
-        scores: list[PassageScores] = []
-        inputs: list[ReaderInput] = []
+        asked = self.tokenizer.asked(question)
+        seen: list[_Seen] = []
         readings: list[Reading] = []
-        while len(readings) < len(passages) and (step := more(readings) if more else len(passages)):
-            coming = self._inputs(question, passages[len(readings) : len(readings) + step])
-            inputs += coming
-            scores += self.scores(coming)
-            readings = self._readings(passages[: len(inputs)], inputs, scores)
+        while len(seen) < len(passages) and (step := more(readings) if more else len(passages)):
+            seen += self._seen(asked, passages[len(seen) : len(seen) + step])
+            readings = self._readings(passages[: len(seen)], seen)
         return readings
-
-    def _inputs(self, question: str, passages: Sequence[ReadingPassage]) -> list[ReaderInput]:
-        return self.tokenizer.inputs(question, [(one.context, one.text) for one in passages])
-
-    def _readings(
-        self, passages: Sequence[ReadingPassage], inputs: Sequence[ReaderInput], scores: Sequence[PassageScores]
-    ) -> list[Reading]:
-        weighed = _weighed(passages, inputs, scores)
-        scale = self._verdict_scale(passages, [each.decoded for each in weighed])
-        return [
-            Reading(
-                spans=tuple(
-                    ReadSpan(span=span, probability=self._confidence.of_span(features))
-                    for span, features in zip(each.spans, each.features, strict=True)
-                ),
-                no_answer=max(0.0, 1.0 - each.decoded.mass),
-                yes=scale * each.decoded.yes,
-                no=scale * each.decoded.no,
-            )
-            for each in weighed
-        ]
 
     def weigh(self, question: str, passages: Sequence[ReadingPassage]) -> list[Weighed]:
         """What confidence is computed from, for each passage."""
-        inputs = self._inputs(question, passages)
-        return _weighed(passages, inputs, self.scores(inputs))
+        return _weighed(passages, self._seen(self.tokenizer.asked(question), passages))
 
-    def _verdict_scale(self, passages: Sequence[ReadingPassage], decoded: Sequence[Decoded]) -> float:
-        """What yes and no of each passage are multiplied by, so that those of all add up to what they are worth."""
-        verdict = verdict_of(decoded)
-        if verdict is None:
-            return 0.0
-        return self._confidence.of_verdict(verdict_features(verdict, passages)) / verdict.probability
-
-    def scores(self, inputs: Sequence[ReaderInput]) -> list[PassageScores]:
+    def _seen(self, asked: Asked, passages: Sequence[ReadingPassage]) -> list[_Seen]:
         """The longest first, so that no thread waits long for another."""
-        longest_first = sorted(range(len(inputs)), key=lambda number: -len(inputs[number].token_ids))
-        run = map if len(inputs) < 2 else self._pool.map
-        found = dict(zip(longest_first, run(self._score, (inputs[number] for number in longest_first)), strict=True))
-        return [found[number] for number in range(len(inputs))]
+        longest_first = sorted(range(len(passages)), key=lambda number: -len(passages[number].text))
+        run = map if len(passages) < 2 else self._pool.map
+        see = partial(self._see, asked)
+        found = dict(zip(longest_first, run(see, (passages[number] for number in longest_first)), strict=True))
+        return [found[number] for number in range(len(passages))]
 
-    def _score(self, one: ReaderInput) -> PassageScores:
+    def _see(self, asked: Asked, passage: ReadingPassage) -> _Seen:
+        one = self.tokenizer.input(asked, passage.context, passage.text)
+        found = alone(self.score(one))
+        spans = tuple(Span(one.offsets[each.first][0], one.offsets[each.last][1]) for each in found.decoded.spans)
+        return _Seen(
+            alone=found,
+            spans=spans,
+            said=tuple(tuple(words(passage.text[span.start : span.end])) for span in spans),
+        )
+
+    def score(self, one: ReaderInput) -> PassageScores:
         feed = {
             "input_ids": np.array([one.token_ids], np.int64),
             "token_type_ids": np.array([one.segments], np.int64),
@@ -152,45 +144,54 @@ class SpanReader:
             paragraphs=np.array(one.paragraphs, np.int64),
         )
 
+    def _readings(self, passages: Sequence[ReadingPassage], seen: Sequence[_Seen]) -> list[Reading]:
+        weighed = _weighed(passages, seen)
+        scale = self._verdict_scale(passages, [each.decoded for each in weighed])
+        return [
+            Reading(
+                spans=tuple(
+                    ReadSpan(span=span, probability=self._confidence.of_span(features))
+                    for span, features in zip(each.spans, each.features, strict=True)
+                ),
+                no_answer=max(0.0, 1.0 - each.decoded.mass),
+                yes=scale * each.decoded.yes,
+                no=scale * each.decoded.no,
+            )
+            for each in weighed
+        ]
 
-def _weighed(
-    passages: Sequence[ReadingPassage], inputs: Sequence[ReaderInput], scores: Sequence[PassageScores]
-) -> list[Weighed]:
-    decoded = decode(scores)
-    placed = [
-        [(Span(one.offsets[span.first][0], one.offsets[span.last][1]), span.probability) for span in each.spans]
-        for one, each in zip(inputs, decoded, strict=True)
-    ]
-    said = _said(passages, placed)
+    def _verdict_scale(self, passages: Sequence[ReadingPassage], decoded: Sequence[Decoded]) -> float:
+        """What yes and no of each passage are multiplied by, so that those of all add up to what they are worth."""
+        verdict = verdict_of(decoded)
+        if verdict is None:
+            return 0.0
+        return self._confidence.of_verdict(verdict_features(verdict, passages)) / verdict.probability
+
+
+def _weighed(passages: Sequence[ReadingPassage], seen: Sequence[_Seen]) -> list[Weighed]:
+    decoded = together([one.alone for one in seen])
+    said = _said(seen, decoded)
     answered, best = sum(one.mass for one in decoded), max(said.values(), default=0.0)
     return [
         Weighed(
             decoded=each,
-            spans=tuple(span for span, _ in spans),
+            spans=one.spans,
             features=tuple(
-                span_features(
-                    mass=said[_words(passage, span)], answered=answered, similarity=passage.similarity, best=best
-                )
-                for span, _ in spans
+                span_features(mass=said[answer], answered=answered, similarity=passage.similarity, best=best)
+                for answer in one.said
             ),
         )
-        for passage, each, spans in zip(passages, decoded, placed, strict=True)
+        for passage, one, each in zip(passages, seen, decoded, strict=True)
     ]
 
 
-def _said(
-    passages: Sequence[ReadingPassage], placed: Sequence[Sequence[tuple[Span, float]]]
-) -> Mapping[tuple[str, ...], float]:
+def _said(seen: Sequence[_Seen], decoded: Sequence[Decoded]) -> Mapping[tuple[str, ...], float]:
     """How likely each answer is, wherever it stands: passages that say the same share what the reader gives to it."""
     said: defaultdict[tuple[str, ...], float] = defaultdict(float)
-    for passage, spans in zip(passages, placed, strict=True):
-        for span, probability in spans:
-            said[_words(passage, span)] += probability
+    for one, each in zip(seen, decoded, strict=True):
+        for answer, span in zip(one.said, each.spans, strict=True):
+            said[answer] += span.probability
     return said
-
-
-def _words(passage: ReadingPassage, span: Span) -> tuple[str, ...]:
-    return tuple(words(passage.text[span.start : span.end]))
 
 
 def read_manifest(folder: Path) -> ReaderManifest:
