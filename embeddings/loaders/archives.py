@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-
-from lxml import etree
+from typing import TYPE_CHECKING
 
 from embeddings.errors import InvalidText, TooLarge
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 MOST_MEMBERS = 2_000
 MOST_BYTES = 200_000_000
@@ -56,6 +58,8 @@ def _checked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int) -> in
 
 def parsed_xml(content: bytes) -> etree._Element:
     """Without entities and network. Raises InvalidText."""
+    from lxml import etree
+
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, recover=False)
     try:
         return etree.fromstring(content, parser)

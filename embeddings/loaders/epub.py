@@ -5,9 +5,8 @@ from __future__ import annotations
 import posixpath
 import zipfile
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
-
-from lxml import etree
 
 from embeddings.domain import LoadedDocument, MetadataValue, Source
 from embeddings.errors import InvalidText
@@ -15,6 +14,9 @@ from embeddings.loaders.archives import opened_archive, parsed_xml
 from embeddings.loaders.composing import Composition
 from embeddings.loaders.html import HtmlLoader
 from embeddings.text import canonical
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 _CONTAINER = "META-INF/container.xml"
 _PROTECTED = "META-INF/encryption.xml"

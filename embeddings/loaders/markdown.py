@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from markdown_it import MarkdownIt
-
 from embeddings.domain import LoadedDocument, Source
 from embeddings.loaders.decoding import decoded, require_readable
 from embeddings.loaders.frontmatter import described
@@ -29,6 +27,8 @@ class MarkdownLoader:
     media_types: tuple[str, ...] = ("text/markdown", "text/x-markdown")
 
     def load(self, source: Source) -> LoadedDocument:
+        from markdown_it import MarkdownIt
+
         text, warnings = decoded(source)
         front_matter = _FRONT_MATTER.match(text)
         body = text[front_matter.end() :] if front_matter else text

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from lxml import etree
-
 from embeddings.domain import Heading, LoadedDocument, Span
 from embeddings.loaders.boilerplate import content_flags
 from embeddings.loaders.decoding import require_readable
@@ -72,6 +70,8 @@ def render(
     media are not read; a warning counts them. With `content_only` a page's menus, notices and footers stay out.
     Raises InvalidText where nothing is to be seen.
     """
+    from lxml import etree
+
     page = _Page()
     parser = etree.HTMLParser(target=cast(Any, page), huge_tree=True)
     parser.feed("<html>")  # the parser takes a page without any element for an error

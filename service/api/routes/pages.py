@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Header, Request
-from markdown_it import MarkdownIt
 from starlette.responses import Response
 
 from service.api.openapi import document_of
@@ -58,6 +57,8 @@ def _file(content: bytes, media_type: str) -> _File:
 
 @cache
 def _problem_page(slug: str) -> _File:
+    from markdown_it import MarkdownIt
+
     source = (_PROBLEMS / f"{slug}.md").read_text("utf-8")
     title = source.partition("\n")[0].removeprefix("# ")
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(source)
