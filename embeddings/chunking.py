@@ -118,14 +118,16 @@ def _contexts(sections: Sequence[_Section], title: str | None, tokenizer: Tokeni
     own = _single_line(title or "", _LONGEST_TITLE)
     share = limit // 2 if len(sections) > 1 else limit
     unique = list(dict.fromkeys([own, *(heading for section in sections for heading in section.path)]))
-    short = {part: _shortened(part, tokenizer, share) for part in unique}
+    counted = zip(unique, _counts(tokenizer, unique), strict=True)
+    # To count is much quicker than to say where each token ends, and few are too long.
+    short = {part: part if tokens <= share else _shortened(part, tokenizer, share) for part, tokens in counted}
     tokens = dict(zip(short.values(), _counts(tokenizer, short.values()), strict=True))
     return [_context([short[part] for part in (own, *section.path)], tokens, limit) for section in sections]
 
 
 def _shortened(part: str, tokenizer: Tokenizer, limit: int) -> str:
-    ends = tokenizer.token_ends(part)
-    return part if len(ends) <= limit else part[: _cut(part, 0, max(1, ends[limit - 1]))].rstrip()
+    """Of more tokens than the limit."""
+    return part[: _cut(part, 0, max(1, tokenizer.token_ends(part)[limit - 1]))].rstrip()
 
 
 def _context(parts: Sequence[str], tokens: Mapping[str, int], limit: int) -> _Context:

@@ -37,17 +37,6 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobItem:
-    document_id: str
-    state: str
-    version: int | None
-    problem: str | None
-    """What was wrong and how to mend it, where the item failed."""
-    warnings: tuple[str, ...]
-    """What of the document was not indexed, and why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
     job_id: str
     collection: str
@@ -57,7 +46,7 @@ class JobRecord:
     total: int
     unit: str
     """documents; bytes, where the job is a single document."""
-    items: tuple[JobItem, ...]
+    items: tuple[stored.StoredItem, ...]
     created_at: datetime
     finished_at: datetime | None
     rate_per_s: float | None
@@ -289,16 +278,7 @@ class Jobs:
             done=done,
             total=total,
             unit=unit,
-            items=tuple(
-                JobItem(
-                    document_id=item.document_id,
-                    state=item.state,
-                    version=item.version,
-                    problem=item.problem,
-                    warnings=item.warnings,
-                )
-                for item in job.items
-            ),
+            items=job.items,
             created_at=moment(job.created_at),
             finished_at=moment(job.finished_at) if job.finished_at else None,
             rate_per_s=None if rate is None else round(rate, 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import metadata_of, now_microseconds
@@ -16,19 +16,22 @@ KEPT_JOBS = 10_000
 KEPT_DAYS = 30
 """After the end of a job."""
 _ITEM = ("document_id", "source_sha", "source", "state", "version", "problem")
+_NO_WARNINGS = "[]"
 FINISHED = ("succeeded", "failed", "cancelled")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredItem:
+class StoredItem(NamedTuple):
+    """A tuple, since a job may have thousands, which are looked at again and again."""
+
     document_id: str
     source_sha: bytes
     source: str
     state: str
     version: int | None
     problem: str | None
+    """What was wrong and how to mend it, where the item failed."""
     warnings: tuple[str, ...] = ()
-    """Of the version that it made."""
+    """What of the document was not indexed, and why; of the version that it made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +79,14 @@ def find_job(connection: Connection, job_id: str) -> StoredJob | None:
     if row is None:
         return None
     rows = connection.execute(
-        f"SELECT {', '.join(f'i.{column}' for column in _ITEM)}, coalesce(v.warnings, '[]')"
+        f"SELECT {', '.join(f'i.{column}' for column in _ITEM)}, coalesce(v.warnings, '{_NO_WARNINGS}')"
         " FROM job_items i LEFT JOIN documents d USING (document_id)"
         " LEFT JOIN versions v ON v.document_key = d.document_key AND v.version = i.version"
         " WHERE i.job_id = ? ORDER BY i.position",
         (job_id,),
     )
     items = tuple(
-        StoredItem(**dict(zip(_ITEM, item, strict=True)), warnings=tuple(json.loads(warnings)))
+        StoredItem._make((*item, () if warnings == _NO_WARNINGS else tuple(json.loads(warnings))))
         for *item, warnings in rows
     )
     return StoredJob(

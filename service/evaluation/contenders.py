@@ -20,7 +20,7 @@ MOST_OF_A_JOB = 1000
 """Documents that this service takes in one request."""
 LONGEST_QUESTION = 20_000
 """Characters: some of the judged ones are whole abstracts."""
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
 """Between two looks at a job."""
 _DESCRIBE = """
 import json

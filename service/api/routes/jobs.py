@@ -25,7 +25,7 @@ _SILENCE_SECONDS = 15.0
 @routes.get("/v1/jobs/{job_id}", response_model=JobModel, responses=problems(404))
 async def get_job(job_id: str, desk: DeskDep) -> Response:
     """How far the job is."""
-    return json_reply(await _job(desk, job_id))
+    return await desk.gates.lookups.run(lambda: json_reply(_found(desk, job_id)))
 
 
 @routes.delete("/v1/jobs/{job_id}", response_model=JobModel, responses=problems(404))
@@ -53,8 +53,13 @@ async def watch_job(job_id: str, desk: DeskDep) -> Response:
     )
 
 
+def _found(desk: Desk, job_id: str) -> JobModel:
+    """For a thread: a job may have a thousand items."""
+    return JobModel.model_validate(desk.jobs.get(job_id))
+
+
 async def _job(desk: Desk, job_id: str) -> JobModel:
-    return JobModel.model_validate(await desk.gates.lookups.run(partial(desk.jobs.get, job_id)))
+    return await desk.gates.lookups.run(partial(_found, desk, job_id))
 
 
 async def _later(desk: Desk, job: JobModel) -> JobModel:
