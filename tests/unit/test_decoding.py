@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.answering.readers.decoding import LONGEST_SPAN, Decoded, PassageScores, Scores, decode
+from service.answering.readers.decoding import LONGEST_SPAN, Decoded, PassageScores, Scores, alone, together
 
 SCORE = st.floats(-6, 6)
 
@@ -28,6 +28,10 @@ def scored(
     return PassageScores(
         starts=starts, ends=ends, yes=yes, no=no, paragraphs=whole if paragraphs is None else paragraphs
     )
+
+
+def decode(passages: list[PassageScores]) -> list[Decoded]:
+    return together([alone(one) for one in passages])
 
 
 def weights_of(one: PassageScores) -> dict[tuple[int, int], float]:
@@ -72,8 +76,8 @@ def test_what_one_passage_answers_takes_from_the_others() -> None:
     sure = scored(np.array([9.0]), np.array([9.0]), yes=-9.0, no=-9.0)
     unsure = scored(np.array([1.0]), np.array([1.0]), yes=-9.0, no=-9.0)
 
-    alone = decode([unsure])[0].spans[0].probability
+    by_itself = decode([unsure])[0].spans[0].probability
     beside = decode([unsure, sure])[0].spans[0].probability
 
-    assert alone > 0.8
+    assert by_itself > 0.8
     assert beside < 0.01

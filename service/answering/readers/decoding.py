@@ -63,10 +63,6 @@ class Alone:
     """The logarithm of that of all its answers together; no answer at all has 0."""
 
 
-def decode(passages: Sequence[PassageScores]) -> list[Decoded]:
-    return together([alone(one) for one in passages])
-
-
 def alone(one: PassageScores) -> Alone:
     table = _table(one)
     weight = _log_sum(np.append(table, (one.yes, one.no)))
