@@ -118,10 +118,11 @@ def _contexts(sections: Sequence[_Section], title: str | None, tokenizer: Tokeni
     own = _single_line(title or "", _LONGEST_TITLE)
     share = limit // 2 if len(sections) > 1 else limit
     unique = list(dict.fromkeys([own, *(heading for section in sections for heading in section.path)]))
-    counted = zip(unique, _counts(tokenizer, unique), strict=True)
+    tokens = dict(zip(unique, _counts(tokenizer, unique), strict=True))
     # To count is much quicker than to say where each token ends, and few are too long.
-    short = {part: part if tokens <= share else _shortened(part, tokenizer, share) for part, tokens in counted}
-    tokens = dict(zip(short.values(), _counts(tokenizer, short.values()), strict=True))
+    short = {part: part if tokens[part] <= share else _shortened(part, tokenizer, share) for part in unique}
+    cut = [one for part, one in short.items() if one != part]
+    tokens |= zip(cut, _counts(tokenizer, cut), strict=True)
     return [_context([short[part] for part in (own, *section.path)], tokens, limit) for section in sections]
 
 

@@ -15,7 +15,6 @@ DAY = 24 * 3600 * 1_000_000
 KEPT_JOBS = 10_000
 KEPT_DAYS = 30
 """After the end of a job."""
-_ITEM = ("document_id", "source_sha", "source", "state", "version", "problem")
 _NO_WARNINGS = "[]"
 FINISHED = ("succeeded", "failed", "cancelled")
 
@@ -78,8 +77,9 @@ def find_job(connection: Connection, job_id: str) -> StoredJob | None:
     ).fetchone()
     if row is None:
         return None
+    *columns, _ = StoredItem._fields
     rows = connection.execute(
-        f"SELECT {', '.join(f'i.{column}' for column in _ITEM)}, coalesce(v.warnings, '{_NO_WARNINGS}')"
+        f"SELECT {', '.join(f'i.{column}' for column in columns)}, coalesce(v.warnings, '{_NO_WARNINGS}')"
         " FROM job_items i LEFT JOIN documents d USING (document_id)"
         " LEFT JOIN versions v ON v.document_key = d.document_key AND v.version = i.version"
         " WHERE i.job_id = ? ORDER BY i.position",

@@ -22,7 +22,6 @@ class Call:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     named: Mapping[str, Any]
-    result: Any
 
     def __call__(self) -> object:
         return self.function(*self.arguments, **self.named)
@@ -39,7 +38,7 @@ class Stage:
     """As `module:function` or `module:Class.method`. Named, not imported: who measures looks into every layer, and
     depends on none. A function that a module imported by name is named there."""
     is_kept: bool = False
-    """Whether its calls are kept, those that ended well."""
+    """Whether its calls are kept, to be made again alone."""
 
 
 BESIDE = "beside the encoding: "
@@ -67,10 +66,7 @@ class Watch:
             inside.append(0.0)
             began = time.perf_counter()
             try:
-                result = function(*arguments, **named)
-                if stage.is_kept:
-                    self.calls[stage.name].append(Call(function, arguments, named, result))
-                return result
+                return function(*arguments, **named)
             finally:
                 taken = 1000 * (time.perf_counter() - began)
                 own = taken - inside.pop()
@@ -78,6 +74,8 @@ class Watch:
                     inside[-1] += taken
                 with self._adding:
                     self.milliseconds[_named(stage)] += own
+                    if stage.is_kept:
+                        self.calls[stage.name].append(Call(function, arguments, named))
 
         return call
 
