@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from embeddings.domain import Keys
+from embeddings.arrays import Keys
 from embeddings.errors import IndexUnsound
 from embeddings.files import UNFINISHED, replace_file, sha256_of, storage_errors, sync_file, sync_folder, write_synced
 from embeddings.memory import give_back

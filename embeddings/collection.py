@@ -12,6 +12,7 @@ from typing import Protocol
 
 from embeddings import retrieval
 from embeddings.ahead import ahead, grouped
+from embeddings.arrays import Vectors
 from embeddings.checkpoints import Checkpoints
 from embeddings.corpus import passages, records, writes
 from embeddings.corpus.conditions import condition
@@ -25,7 +26,6 @@ from embeddings.domain import (
     PutReceipt,
     SearchResult,
     Source,
-    Vectors,
     VersionText,
 )
 from embeddings.encoding import PassageEncoding, Progress

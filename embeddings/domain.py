@@ -7,15 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-Vectors: TypeAlias = NDArray[np.float32]
-"""Unit vectors, one a row: shape (n, dimension), C-contiguous."""
-
-Keys: TypeAlias = NDArray[np.int64]
-RowNumbers: TypeAlias = NDArray[np.int64]
-
 MetadataValue: TypeAlias = str | int | float | bool | tuple[str, ...]
 Metadata: TypeAlias = Mapping[str, MetadataValue]
 
@@ -78,17 +69,6 @@ class Chunk:
     context: str
     """What is read along with `text` by encoder and word index; it is never quoted."""
     page: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Rows:
-    """Which rows of an index may come back."""
-
-    mask: NDArray[np.bool_]
-    """One flag a row."""
-    indexing_keys: Keys
-    """The same choice by indexing: those let in, or those kept out, whichever is shorter."""
-    is_inclusive: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from concurrent.futures import Future, wait
 from itertools import islice
 from weakref import WeakValueDictionary
 
+from embeddings.arrays import Vectors
 from embeddings.corpus import writes
 from embeddings.corpus.database import Database
-from embeddings.domain import Vectors
 from embeddings.ports import Encoder
 
 BATCH = 128

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from embeddings.arrays import Keys
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
-from embeddings.domain import Keys
 from embeddings.errors import DiskFull, IndexUnsound, LoccitError, SequenceNotReached, StoreReadOnly
 from embeddings.memory import give_back
 from embeddings.recall import recall

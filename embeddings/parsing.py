@@ -30,6 +30,8 @@ _DOCUMENTS_EACH = 500
 """After so many a worker is replaced, so that what its libraries do not free is freed."""
 _SPARE_SECONDS = 10.0
 """How long a process beyond the one that stays is kept; to begin one takes as long as to read dozens of documents."""
+_FAILURES = (OSError, EOFError, ValueError, TypeError, RecursionError)
+"""Of a process that ends, or answers what it should not."""
 _REFUSALS = {one.__name__: one for one in (InvalidInput, InvalidText, TooLarge, UnsupportedMediaType)}
 _GAVE_UP = (
     "The file could not be read within the limits of time and memory; it is damaged or too complex. Send it in parts."
@@ -49,7 +51,7 @@ class Limits:
 class ParsingProcesses:
     """A loader whose work is done by `python -m MODULE`, which answers with `serve`.
 
-    There are at most `most` processes, begun when needed; one stays, the others until there is nothing to do. Safe to
+    At most `most` processes read, begun when needed; one stays, the others until there is nothing to do. Safe to
     call from many threads. Raises what the loaders there raise, and InvalidText where they crash, hang or use too much.
     """
 
@@ -78,13 +80,13 @@ class ParsingProcesses:
             worker = self._taken()
             try:
                 answer = worker.ask(source, seconds=self._limits.seconds)
-            except (OSError, EOFError, ValueError, TypeError, RecursionError) as error:
+            except _FAILURES as error:
                 worker.end()
                 raise InvalidText(_GAVE_UP, field="/text") from error
             except BaseException:
                 worker.end()
                 raise
-            self._keep(worker)
+            self._keep(worker if worker.asked < _DOCUMENTS_EACH else worker.renewed(source, self._limits.seconds))
         return _loaded(answer)
 
     def _taken(self) -> _Worker:
@@ -98,9 +100,6 @@ class ParsingProcesses:
             worker.end()
 
     def _keep(self, worker: _Worker) -> None:
-        if worker.asked >= _DOCUMENTS_EACH:
-            worker.end()
-            return
         with self._keeping:
             worker.rests_since = time.monotonic()
             self._idle.append(worker)
@@ -131,6 +130,10 @@ class _Worker:
     def __init__(self, command: Sequence[str]) -> None:
         self.asked = 0
         self.rests_since = 0.0
+        self._command = command
+        self._successor: _Worker | None = None
+        self._trial = threading.Thread()
+        """Of the successor."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-B", *command],
             stdin=subprocess.PIPE,
@@ -145,6 +148,25 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._process.poll() is None
 
+    def renewed(self, source: Source, seconds: float) -> _Worker:
+        """This one until another has begun, which takes as long as to read a hundred documents; then that one.
+
+        The other one reads `source` first, for nobody, and so imports what reading such documents takes.
+        """
+        if self._successor is None:
+            self._successor = _Worker(self._command)
+            self._trial = threading.Thread(target=self._successor._try, args=(source, seconds), daemon=True)
+            self._trial.start()
+        if self._trial.is_alive():
+            return self
+        successor, self._successor = self._successor, None
+        self.end()
+        return successor
+
+    def _try(self, source: Source, seconds: float) -> None:
+        with contextlib.suppress(*_FAILURES):
+            self.ask(source, seconds=seconds)
+
     def ask(self, source: Source, *, seconds: float) -> dict[str, Any]:
         """Raises OSError or EOFError where the process ends before it has answered."""
         self.asked += 1
@@ -158,6 +180,8 @@ class _Worker:
             return dict(json.loads(read_frame(answer)))
 
     def end(self) -> None:
+        if self._successor is not None:
+            self._successor.end()
         _kill(self._process)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

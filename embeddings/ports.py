@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from embeddings.domain import Keys, LoadedDocument, RowNumbers, Rows, Source, Vectors
+from embeddings.domain import LoadedDocument, Source
+
+if TYPE_CHECKING:
+    from embeddings.arrays import Keys, RowNumbers, Rows, Vectors
 
 
 class Tokenizer(Protocol):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from embeddings.domain import RowNumbers, Rows
+from embeddings.arrays import RowNumbers, Rows
 
 _NO_ROWS = np.empty(0, np.int32)
 

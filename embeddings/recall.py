@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from embeddings.domain import Keys, Rows, Vectors
+from embeddings.arrays import Keys, Rows, Vectors
 from embeddings.views import PassageStream, Segment
 
 NEAREST = 10

@@ -13,10 +13,11 @@ import numpy as np
 
 from embeddings import bm25, crowding, fusion
 from embeddings.ahead import meanwhile
+from embeddings.arrays import Keys, RowNumbers, Vectors
 from embeddings.corpus import passages as stored
 from embeddings.corpus.conditions import Condition, condition
 from embeddings.corpus.database import Connection, Database
-from embeddings.domain import Hit, Keys, RowNumbers, Scores, SearchResult, Vectors
+from embeddings.domain import Hit, Scores, SearchResult
 from embeddings.filters import Filter
 from embeddings.ports import Encoder
 from embeddings.text import content_words

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.arrays import Keys, RowNumbers, Rows, Vectors
 from embeddings.bm25 import WordStatistics
-from embeddings.domain import Keys, RowNumbers, Rows, Vectors
 from embeddings.ports import VectorIndex, VectorIndexes, WordIndex
 from embeddings.postings import MemoryWordIndex, best_rows
 

@@ -18,11 +18,12 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
+from embeddings.arrays import Keys, Vectors
 from embeddings.corpus.conditions import Condition
 from embeddings.corpus.database import Connection
 from embeddings.corpus.records import PIECE, metadata_of
 from embeddings.crowding import RECURRING_IN
-from embeddings.domain import Keys, Passage, Place, Vectors
+from embeddings.domain import Passage, Place
 from embeddings.errors import DeletedDocument, StoreCorrupt, UnknownPassage
 from embeddings.views import BATCH, IndexedPassages, PassageStream
 

@@ -10,12 +10,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from embeddings.arrays import Vectors
 from embeddings.corpus.conditions import kind_of
 from embeddings.corpus.database import Connection
 from embeddings.corpus.jobs import unfinished_jobs
 from embeddings.corpus.passages import AS_CUT
 from embeddings.corpus.records import PIECE, StoredVersion, find_version, meta, set_meta, unnamed_originals
-from embeddings.domain import Metadata, Vectors
+from embeddings.domain import Metadata
 from embeddings.ingestion import PreparedDocument, PreparedPassage, passage_id
 
 Field: TypeAlias = tuple[str, str, str | float | bool]

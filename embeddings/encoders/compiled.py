@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from embeddings.domain import Vectors
+from embeddings.arrays import Vectors
 from embeddings.encoders.tokenization import FileTokenizer, TokenIds
 from embeddings.errors import ModelMissing, ModelUnsound
 

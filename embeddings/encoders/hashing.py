@@ -8,7 +8,7 @@ from zlib import crc32
 
 import numpy as np
 
-from embeddings.domain import Vectors
+from embeddings.arrays import Vectors
 
 _WORD = re.compile(r"\w+")
 TRIGRAM_WEIGHT = 0.3

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from embeddings.domain import Vectors
+from embeddings.arrays import Vectors
 from embeddings.encoders.compilation import load_sentence_transformer, tokenizer_of
 from embeddings.encoders.tokenization import FileTokenizer
 

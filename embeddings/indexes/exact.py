@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings.domain import Keys, RowNumbers, Rows, Vectors
+from embeddings.arrays import Keys, RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.files import write_synced
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.ahead import meanwhile
-from embeddings.domain import RowNumbers, Rows, Vectors
+from embeddings.arrays import RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.files import writing_synced
 from embeddings.ports import VectorIndex, VectorIndexes

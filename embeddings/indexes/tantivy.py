@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tantivy import Document, Index, Occur, Query, Schema, SchemaBuilder, Searcher
 
-from embeddings.domain import Keys, RowNumbers, Rows
+from embeddings.arrays import Keys, RowNumbers, Rows
 from embeddings.errors import IndexUnsound
 
 FOLDER = "words"

@@ -9,7 +9,8 @@ from itertools import count
 
 import numpy as np
 
-from embeddings.domain import Source, Vectors
+from embeddings.arrays import Vectors
+from embeddings.domain import Source
 from embeddings.ports import Encoder, Tokenizer
 from embeddings.text import sentence_spans
 from service.evaluation.peps import Pep

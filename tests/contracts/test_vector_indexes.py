@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from embeddings.domain import Rows, Vectors
+from embeddings.arrays import Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.indexes import faiss as faiss_indexes
 from embeddings.indexes.exact import ExactIndexes

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embeddings.domain import Rows
+from embeddings.arrays import Rows
 from embeddings.errors import IndexUnsound
 from embeddings.indexes import tantivy
 from embeddings.indexes.exact import ExactWordIndex, ExactWordIndexes

@@ -13,9 +13,10 @@ import apsw
 import numpy as np
 import pytest
 
+from embeddings.arrays import Vectors
 from embeddings.collection import GROUP, Collection
 from embeddings.corpus.writes import store_vectors
-from embeddings.domain import LoadedDocument, Source, Vectors
+from embeddings.domain import LoadedDocument, Source
 from embeddings.errors import DiskFull, IdempotencyConflict, InvalidText, StoreReadOnly
 from embeddings.files import Originals
 from embeddings.inspection import inspect

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from embeddings import retrieval
+from embeddings.arrays import Vectors
 from embeddings.collection import Collection
 from embeddings.corpus.records import PIECE
-from embeddings.domain import SearchResult, Vectors
+from embeddings.domain import SearchResult
 from embeddings.errors import (
     DeletedDocument,
     UnknownDocument,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from embeddings.arrays import Vectors
 from embeddings.collection import Collection
-from embeddings.domain import Vectors
 from embeddings.encoders.hashing import HashingEncoder
 from embeddings.inspection import inspect
 from embeddings.library import Library

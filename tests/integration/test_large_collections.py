@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from embeddings import library as libraries
+from embeddings.arrays import Vectors
 from embeddings.corpus import database
 from embeddings.corpus.database import Database
-from embeddings.domain import Vectors
 from embeddings.errors import StoreCorrupt
 from embeddings.indexes.exact import ExactIndexes
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes

@@ -107,6 +107,28 @@ def test_pairs_of_documents_share_two_processes_one_of_which_ends_when_it_has_re
     assert do(ordered, order) in seen
 
 
+def test_a_process_that_has_read_enough_goes_on_until_another_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_begin = tmp_path / "may begin"
+    may_begin.touch()
+    waits = f"import os, time\nwhile not os.path.exists({str(may_begin)!r}): time.sleep(0.01)\n"
+    (tmp_path / "slow.py").write_text(MISBEHAVING.replace("import sys", waits), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(parsing, "_DOCUMENTS_EACH", 3)
+    processes = ParsingProcesses("slow", ["text/x-order"])
+    order = "import os; said = os.getpid()"
+    first = do(processes, order)
+    may_begin.unlink()
+    assert [do(processes, order) for _ in range(5)] == 5 * [first]
+    may_begin.touch()
+    patience = time.monotonic() + 10
+    while (latest := do(processes, order)) == first:
+        assert time.monotonic() < patience
+    assert not Path("/proc", first).exists()
+    assert Path("/proc", latest).exists()
+
+
 @pytest.mark.parametrize(
     ("content", "refusal"),
     [

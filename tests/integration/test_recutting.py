@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from embeddings import recutting
-from embeddings.domain import Vectors
+from embeddings.arrays import Vectors
 from embeddings.encoders.hashing import HashingEncoder
 from embeddings.ingestion import CUTS
 from embeddings.inspection import inspect

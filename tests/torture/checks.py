@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings.domain import Vectors
+from embeddings.arrays import Vectors
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from tests.integration.conftest import parts

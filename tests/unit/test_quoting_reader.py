@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embeddings.domain import Vectors
+from embeddings.arrays import Vectors
 from embeddings.encoders.compiled import DEFAULT_MODEL, CompiledEncoder
 from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.ports import Tokenizer

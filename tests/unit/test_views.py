@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embeddings.domain import Rows
+from embeddings.arrays import Rows
 from embeddings.indexes.exact import ExactIndexes
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
 from embeddings.ports import VectorIndexes
