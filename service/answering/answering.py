@@ -18,7 +18,7 @@ from service.answering.composing import Finding, compose, is_settled
 from service.answering.depth import ReadingOrder, reading_order
 from service.answering.domain import Answer, NoAnswerReason, Reading, ReadingPassage, ReadSpan, Support
 from service.answering.followups import Exchange, complete
-from service.answering.intents import Part, inquire
+from service.answering.intents import Part, inquire, names_something
 from service.answering.pace import Pace
 from service.answering.passages import sentences_to_read, to_read
 from service.answering.ports import Reader, StoredText
@@ -105,8 +105,10 @@ class Answering:
         reader = fitting or self._reader
         looked = [self._look(part, request, search, reader, started) for part in inquiry.parts]
         threshold = reader.threshold if request.min_confidence is None else request.min_confidence
+        reason = _reason_not_to_answer(looked)
         # Whoever gives a threshold of their own wants to see even the strangest candidate.
-        reason = _reason_without_reading(looked, is_readable=bool(fitting) or request.min_confidence is not None)
+        if reason is None and request.min_confidence is None:
+            reason = _reason_to_doubt(question, looked, is_readable=bool(fitting))
         findings = [each.finding for each in looked]
         statement = (
             Statement(text=None)
@@ -216,16 +218,24 @@ def _evidence(reader: Reader, part: Part, hit: Hit, word: Word) -> Candidate | N
     return next(iter(candidates([hit], [whole])), None)
 
 
-def _reason_without_reading(looked: Sequence[_Looked], *, is_readable: bool) -> NoAnswerReason | None:
+def _reason_not_to_answer(looked: Sequence[_Looked]) -> NoAnswerReason | None:
     """Why no reader could help."""
     found = next((each.found for each in looked if each.found.hits), looked[0].found)
     if found.live_passages == 0:
         return NoAnswerReason.EMPTY_COLLECTION
     if found.allowed_passages == 0:
         return NoAnswerReason.FILTERED_OUT
-    if not found.hits:
-        return NoAnswerReason.NO_PASSAGES
-    return None if is_readable else NoAnswerReason.UNSUPPORTED_LANGUAGE
+    return None if found.hits else NoAnswerReason.NO_PASSAGES
+
+
+def _reason_to_doubt(question: str, looked: Sequence[_Looked], *, is_readable: bool) -> NoAnswerReason | None:
+    """Why what the reader says would be chance, however sure it is."""
+    if not is_readable:
+        return NoAnswerReason.UNSUPPORTED_LANGUAGE
+    documents = {hit.passage.document_id for each in looked for hit in each.found.hits}
+    if len(documents) > 1 and not names_something(question):
+        return NoAnswerReason.LOW_CONFIDENCE
+    return None
 
 
 def _confidence(statement: Statement, findings: Sequence[Finding]) -> float:

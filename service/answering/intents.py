@@ -93,6 +93,7 @@ _COURTESY = re.compile(
 )
 _FEWEST_WORDS = 2
 """Content words that what is left of a long-winded question needs."""
+_NAME = re.compile(r"\b[A-Z]{2,}\b|(?<=\w )[A-Z]\w")
 
 
 def inquire(question: str) -> Inquiry:
@@ -108,6 +109,11 @@ def intent_of(question: str) -> Intent:
     if _is_verdict(plain):
         return Intent.VERDICT
     return Intent.LIST if _LIST.search(plain) else Intent.FACT
+
+
+def names_something(question: str) -> bool:
+    """Whether it holds more than the words of any question; a name can look like one of these (US, The Who)."""
+    return any(word not in STOP_WORDS for word in words(question)) or _NAME.search(question) is not None
 
 
 def wanted_items(question: str) -> int | None:
@@ -134,10 +140,6 @@ def _to_the_point(question: str) -> str:
     return _COURTESY.sub("", rest).strip()
 
 
-def _says_something(question: str) -> bool:
-    return any(word not in STOP_WORDS for word in words(question))
-
-
 def _part(question: str, subject: str | None = None) -> Part:
     return Part(question=question, intent=intent_of(question), subject=subject)
 
@@ -149,7 +151,7 @@ def _joined(question: str) -> tuple[Part, ...]:
         return tuple(_part(f"{of_each['asked']} {of_each[thing]}?") for thing in ("one", "other"))
     for found in _SECOND.finditer(question):
         first, second = question[: found.start()].strip() + "?", question[found.end() :].strip()
-        if _OPEN.search(first) and all(map(_says_something, (first, second))):
+        if _OPEN.search(first) and all(map(names_something, (first, second))):
             return (_part(first), _part(second))
     return (_part(question),)
 

@@ -179,6 +179,22 @@ def test_a_script_that_the_encoder_cannot_read_is_said_to_be_unsupported() -> No
     assert ask(reader, shelf(TEXT), replace(asked, min_confidence=0.0)).answered
 
 
+@pytest.mark.parametrize("question", ["why?", "Who", "What is it?", "And where was that?", "Who am I?", "?!"])
+def test_a_question_that_names_nothing_is_not_answered_from_one_of_several_documents(question: str) -> None:
+    reader, asked = saying((FOUNDED, 0.9)), AskRequest(question=question)
+
+    answer = ask(reader, shelf(TEXT, "Another text."), asked)
+
+    assert (answer.answer, answer.no_answer_reason) == (None, NoAnswerReason.LOW_CONFIDENCE)
+    assert ask(reader, shelf(TEXT), asked).answered
+    assert ask(reader, shelf(TEXT, "Another text."), replace(asked, min_confidence=0.5)).answered
+
+
+@pytest.mark.parametrize("question", ["US?", "Who is in IT?", "Who was The Who?", "1999?", "Why true?"])
+def test_a_question_that_names_one_thing_is_answered(question: str) -> None:
+    assert ask(saying((FOUNDED, 0.9)), shelf(TEXT, "Another text."), AskRequest(question=question)).answered
+
+
 @pytest.mark.parametrize(
     "question", ["谁创办了这家面包店？", "Кто основал пекарню?", "من أسس المخبز؟", "Ποιος ίδρυσε το Bakery;"]
 )
