@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 import unicodedata
@@ -25,8 +26,8 @@ def note(text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """One line that cannot steer a terminal."""
-    return " ".join("".join(" " if unicodedata.category(one) in ("Cc", "Cf") else one for one in text).split())
+    """One line that cannot steer a terminal. Blanks at its ends become one, so that parts of a line can be joined."""
+    return re.sub(r"\s+", " ", "".join(" " if unicodedata.category(one) in ("Cc", "Cf") else one for one in text))
 
 
 class ProgressLine:

@@ -60,7 +60,10 @@ def test_a_file_is_put_found_and_asked_in_this_process(loccit: Loccit, tmp_path:
     assert "Edda Thornquist" in found.stdout
     assert "harwick.txt, version 1, 0–" in found.stdout
     asked = loccit("ask", "In what year was Harwick Lighthouse bulit?")
-    assert asked.stdout.splitlines()[:2] == ["Understood as: In what year was Harwick Lighthouse built?", "1874"]
+    understood, answer, _, quote, *_ = asked.stdout.splitlines()
+    assert (understood, answer) == ("Understood as: In what year was Harwick Lighthouse built?", "1874")
+    assert quote.startswith("[1] ")
+    assert quote[4:].replace("[1874]", "1874") in TEXT
 
 
 def test_commands_find_the_service_that_runs_on_the_same_data(
