@@ -8,16 +8,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
 
 import httpx
 import typer
 from pydantic import ValidationError
 
 from embeddings.errors import LoccitError
-from service.calling import Call, Refused, call, calling, listed
-from service.commands import backups, keys
-from service.commands.options import AsJson, Data
+from service.calling import Refused, call
+from service.commands import backups, documents, keys
+from service.commands.options import AsJson, CollectionName, Data, Url
 from service.commands.options import settings_of as _settings
 from service.commands.printing import plain as _plain
 from service.commands.printing import show as _print
@@ -43,8 +42,6 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Url = Annotated[str | None, typer.Option(help="Of a running service; else LOCCIT_URL, else the one on this machine.")]
-CollectionName = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
 Questions = Annotated[Path, typer.Argument(metavar="QUESTIONS.jsonl", help="One JSON object a line.")]
 Corpus = Annotated[
     Path | None,
@@ -107,25 +104,6 @@ def search(
 
 
 @app.command()
-def put(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE…", exists=True, dir_okay=False, help="Of any kind that is read.")
-    ],
-    collection: CollectionName = "default",
-    document_id: Annotated[str | None, typer.Option("--id", help="Of a single file; else made from its name.")] = None,
-    url: Url = None,
-    data: Data = None,
-    as_json: AsJson = False,
-) -> None:
-    """Add files to a collection, or replace them."""
-    if document_id is not None and len(files) > 1:
-        raise typer.BadParameter("--id names one document; give one file.")
-    with calling(_settings(url=url, data=data)) as one:
-        receipts = [_put(one, collection, path, document_id) for path in files]
-    _print(receipts, [_receipt_line(receipt) for receipt in receipts], as_json=as_json)
-
-
-@app.command()
 def ingest(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH…", help="Folders, files, and patterns like 'docs/**/*.md'.")
@@ -172,16 +150,6 @@ def ingest(
         raise typer.Exit(INTERRUPTED)
     if report.outcome.failures:
         raise typer.Exit(FAILED)
-
-
-@app.command()
-def documents(
-    collection: CollectionName = "default", url: Url = None, data: Data = None, as_json: AsJson = False
-) -> None:
-    """List the documents of a collection."""
-    with calling(_settings(url=url, data=data)) as one:
-        items = list(listed(one, f"/v1/collections/{quote(collection, safe='')}/documents"))
-    _print(items, [_document_line(item) for item in items], as_json=as_json)
 
 
 @app.command()
@@ -261,6 +229,7 @@ def calibrate(
     _tell(commands.calibrate(settings, wanted), as_json=as_json)
 
 
+documents.add_to(app)
 backups.add_to(app)
 keys.add_to(app)
 
@@ -281,21 +250,6 @@ def main() -> None:
 def _fail(reason: str, code: int) -> None:
     typer.echo(f"loccit: {_plain(reason)}", err=True)
     sys.exit(code)
-
-
-def _put(call: Call, collection: str, path: Path, document_id: str | None) -> dict[str, Any]:
-    from service.naming import document_id_of, media_type_of_name
-
-    name = document_id or document_id_of(path.name)
-    place = f"/v1/collections/{quote(collection, safe='')}/documents/{quote(name, safe='')}"
-    headers = {"Content-Type": media_type_of_name(path.name)}
-    try:
-        receipt: dict[str, Any] = call(
-            "PUT", place, params={"wait": "true"}, content=path.read_bytes(), headers=headers
-        )
-    except Refused as refusal:
-        raise Refused(f"{path.name}: {refusal}", status=refusal.status) from None
-    return receipt
 
 
 def _watch(settings: Settings, request: Request, *, as_json: bool) -> None:
@@ -359,17 +313,6 @@ def _passage_lines(passages: list[dict[str, Any]]) -> list[str]:
 def _place(cited: dict[str, Any]) -> str:
     title = f"{_plain(cited['title'])} · " if cited["title"] else ""
     return f"{title}{cited['document_id']}, version {cited['version']}, {cited['start']}–{cited['end']}"
-
-
-def _receipt_line(receipt: dict[str, Any]) -> str:
-    state = "unchanged" if receipt["unchanged"] else f"{receipt['passages']} passages"
-    notes = "".join(f"; {_plain(warning)}" for warning in receipt["warnings"])
-    return f"{receipt['document_id']}: version {receipt['version']}, {state}{notes}"
-
-
-def _document_line(item: dict[str, Any]) -> str:
-    title = _plain(item["title"] or "")
-    return f"{item['document_id']}  version {item['version']}, {item['characters']:,} characters  {title}".rstrip()
 
 
 def _mark(text: str) -> str:

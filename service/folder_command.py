@@ -15,6 +15,7 @@ import httpx
 
 from embeddings.errors import StoreLocked
 from service.calling import Call, Refused, calling
+from service.commands.printing import counted
 from service.digests import Digests
 from service.folders import Choice, Found, Patterns, find
 from service.ingesting import Ingesting, Outcome, Plan, patient, planned, stored_documents
@@ -83,7 +84,7 @@ class Report:
             lines.append(f"Left out: {_listed(left_out)}{more}. --include takes text of any ending.")
         if self.outcome.omissions:
             files = len({one.path for one in self.outcome.omissions})
-            lines.append(f"In part: {files} file{'s' if files > 1 else ''}, named below.")
+            lines.append(f"In part: {counted(files, 'file')}, named below.")
         if self.is_interrupted:
             lines.append("Stopped. The same command goes on from here.")
         return lines

@@ -9,6 +9,8 @@ import typer
 
 from service.settings import Settings
 
+Url = Annotated[str | None, typer.Option(help="Of a running service; else LOCCIT_URL, else the one on this machine.")]
+CollectionName = Annotated[str, typer.Option("--collection", "-c", help="The collection.")]
 Data = Annotated[Path | None, typer.Option(help="The data folder (LOCCIT_DATA).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the answer of the service as JSON.")]
 

@@ -30,6 +30,10 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", "".join(" " if unicodedata.category(one) in ("Cc", "Cf") else one for one in text))
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class ProgressLine:
     """One line that is drawn over again; nothing where standard error is no terminal."""
 

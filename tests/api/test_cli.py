@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from service import cli
 from service.calling import Call, Refused, _content
+from service.commands import documents
 from service.naming import document_id_of, media_type_of_file
 from service.running import running
 from service.settings import Settings
@@ -64,6 +65,11 @@ def test_a_file_is_put_found_and_asked_in_this_process(loccit: Loccit, tmp_path:
     assert (understood, answer) == ("Understood as: In what year was Harwick Lighthouse built?", "1874")
     assert quote.startswith("[1] ")
     assert quote[4:].replace("[1874]", "1874") in TEXT
+    assert loccit("delete", "harwick.txt").stdout == "harwick.txt: deleted, 1 passage\n"
+    assert loccit("documents").stdout == ""
+    again = loccit("delete", "harwick.txt")
+    assert (again.returncode, again.stderr.startswith("loccit: harwick.txt: ")) == (1, True)
+    assert loccit("delete", "harwick.txt", "--purge").returncode == 0
 
 
 def test_commands_find_the_service_that_runs_on_the_same_data(
@@ -78,7 +84,7 @@ def test_commands_find_the_service_that_runs_on_the_same_data(
             assert serving.stdout.readline().startswith("Loccit answers at http://127.0.0.1:")
             assert running(tmp_path / "data") is not None
             (tmp_path / "harwick.txt").write_text(TEXT)
-            assert loccit("put", "harwick.txt").stdout == "harwick.txt: version 1, 1 passages\n"
+            assert loccit("put", "harwick.txt").stdout == "harwick.txt: version 1, 1 passage\n"
             answer = loccit("ask", "In what year was Harwick Lighthouse built?")
             assert answer.returncode == 0, answer.stderr
             assert answer.stdout.startswith("1874")
@@ -303,9 +309,9 @@ def test_several_files_are_put_and_several_pages_listed_by_one_engine(
         started.append(settings)
         yield lambda method, path, **sent: next(pages) if method == "GET" else {"n": path[-1]}
 
-    monkeypatch.setattr(cli, "calling", counted)
-    monkeypatch.setattr(cli, "_receipt_line", str)
-    monkeypatch.setattr(cli, "_document_line", str)
+    monkeypatch.setattr(documents, "calling", counted)
+    monkeypatch.setattr(documents, "_receipt_line", str)
+    monkeypatch.setattr(documents, "_document_line", str)
     for name in ("a", "b"):
         (tmp_path / name).write_text("Words.")
     assert CliRunner().invoke(cli.app, ["put", str(tmp_path / "a"), str(tmp_path / "b")]).output.count("n") == 2
