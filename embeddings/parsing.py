@@ -131,9 +131,8 @@ class _Worker:
         self.asked = 0
         self.rests_since = 0.0
         self._command = command
-        self._successor: _Worker | None = None
-        self._trial = threading.Thread()
-        """Of the successor."""
+        self._successor: tuple[_Worker, threading.Thread] | None = None
+        """And the thread that waits for its first answer."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-B", *command],
             stdin=subprocess.PIPE,
@@ -153,15 +152,21 @@ class _Worker:
 
         The other one reads `source` first, for nobody, and so imports what reading such documents takes.
         """
-        if self._successor is None:
-            self._successor = _Worker(self._command)
-            self._trial = threading.Thread(target=self._successor._try, args=(source, seconds), daemon=True)
-            self._trial.start()
-        if self._trial.is_alive():
+        try:
+            successor, trial = self._successor = self._successor or self._begun(source, seconds)
+        except OSError:  # There is no room for another process: this one can go on.
             return self
-        successor, self._successor = self._successor, None
+        if trial.is_alive():
+            return self
+        self._successor = None
         self.end()
         return successor
+
+    def _begun(self, source: Source, seconds: float) -> tuple[_Worker, threading.Thread]:
+        successor = _Worker(self._command)
+        trial = threading.Thread(target=successor._try, args=(source, seconds), daemon=True)
+        trial.start()
+        return successor, trial
 
     def _try(self, source: Source, seconds: float) -> None:
         with contextlib.suppress(*_FAILURES):
@@ -181,7 +186,7 @@ class _Worker:
 
     def end(self) -> None:
         if self._successor is not None:
-            self._successor.end()
+            self._successor[0].end()
         _kill(self._process)
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -127,6 +128,16 @@ def test_a_process_that_has_read_enough_goes_on_until_another_has_begun(
         assert time.monotonic() < patience
     assert not Path("/proc", first).exists()
     assert Path("/proc", latest).exists()
+
+
+def test_a_process_that_has_read_enough_goes_on_where_no_other_can_begin(
+    ordered: ParsingProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = "import os; said = os.getpid()"
+    first = do(ordered, order)
+    monkeypatch.setattr(parsing, "_DOCUMENTS_EACH", 1)
+    monkeypatch.setattr(sys, "executable", "/no/such/program")
+    assert do(ordered, order) == do(ordered, order) == first
 
 
 @pytest.mark.parametrize(
