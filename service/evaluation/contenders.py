@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
 
-from service.evaluation.served import Request, Served, drive, running, served
+from service.evaluation.served import Request, Served, drive, served, started
 
 COLLECTION = "compared"
 MOST_OF_A_JOB = 1000
@@ -119,7 +119,7 @@ class Txtai:
         command: list[str | Path] = ["env", f"CONFIG={configuration}", self.python, "-m", "uvicorn", "txtai.api:app"]
         command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
         url = f"http://127.0.0.1:{port}"
-        with running(command, log=folder / "txtai.log", address=lambda: url, ready="/count") as found:
+        with started(command, log=folder / "txtai.log", address=lambda: url, ready="/count") as found:
             yield found
 
     def _settings(self, folder: Path) -> dict[str, object]:

@@ -42,14 +42,14 @@ def served(data: Path, **settings: object) -> Iterator[Served]:
     """Run scripts/serve until the block ends. It replaces itself with the service: the process id stays."""
     set_otherwise = (f"LOCCIT_{name.upper()}={value}" for name, value in settings.items())
     command: list[str | Path] = ["env", *set_otherwise, ROOT / "scripts" / "serve", "--port", "0", "--data", data]
-    with running(
+    with started(
         command, log=data.with_suffix(".log"), address=lambda: running_url(data), ready="/health/ready"
     ) as found:
         yield found
 
 
 @contextmanager
-def running(
+def started(
     command: Sequence[str | Path], *, log: Path, address: Callable[[], str | None], ready: str
 ) -> Iterator[Served]:
     """Run a service until the block ends. It is ready once the path `ready` answers; what it says goes into the log."""

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.evaluation.served import running
-from service.running import running as running_here
-from service.running import running_url
+from service.evaluation.served import started
+from service.running import running, running_url
 from tests.fuzzing.requests import fuzz
 
 
@@ -17,8 +16,8 @@ from tests.fuzzing.requests import fuzz
 def test_what_is_answered_to_strange_requests_is_documented(tmp_path: Path) -> None:
     data = tmp_path / "data"
     command: list[str | Path] = [sys.executable, "-m", "service", "serve", "--port", "0", "--data", data]
-    with running(command, log=tmp_path / "log", address=lambda: running_url(data), ready="/health/ready"):
-        here = running_here(data)
+    with started(command, log=tmp_path / "log", address=lambda: running_url(data), ready="/health/ready"):
+        here = running(data)
         assert here is not None
         found = fuzz(here.url, here.key, cases=62, seed=1, phases="examples,fuzzing")
     assert found.is_sound, found.report
