@@ -265,19 +265,49 @@ async function listDocuments(cursor = null) {
     list.append(...items.map(documentItem));
     nextDocuments = next_cursor;
     document.getElementById("more-documents").hidden = next_cursor === null;
-    document.getElementById("documents-count").textContent = `${list.childElementCount}${next_cursor ? " and more" : ""} in ${picker.value}`;
+    tellDocuments();
   } catch (problem) {
     list.replaceChildren(make("li", {}, failure(problem)));
   }
 }
 
+function tellDocuments() {
+  const shown = document.getElementById("document-list").childElementCount;
+  document.getElementById("documents-count").textContent = `${shown}${nextDocuments ? " and more" : ""} in ${picker.value}`;
+}
+
 function documentItem(record) {
   const kind = KINDS[record.media_type] ?? record.media_type;
-  const button = make("button", { type: "button" }, make("span", { class: "title" }, record.title ?? record.document_id),
+  const open = make("button", { type: "button", class: "open" }, make("span", { class: "title" }, record.title ?? record.document_id),
     make("span", { class: "quiet" }, `${record.document_id} · ${kind} · ${record.characters.toLocaleString("en")} characters · ${record.passages} ${record.passages === 1 ? "passage" : "passages"}`),
     ...record.warnings.map((warning) => make("span", { class: "quiet" }, ` · ${warning}`)));
-  button.addEventListener("click", () => openSource(record));
-  return make("li", {}, button);
+  open.addEventListener("click", () => openSource(record));
+  const item = make("li", {}, open);
+  item.append(deleteButton(record, item));
+  return item;
+}
+
+// Asks back on the button itself, until it is left.
+function deleteButton(record, item) {
+  const label = make("span", {}, "Delete");
+  const button = make("button", { type: "button", class: "plain" }, label, make("span", { class: "unseen" }, ` ${record.title ?? record.document_id}`));
+  const ask = (asks) => { label.textContent = asks ? "Really delete?" : "Delete"; button.classList.toggle("asks", asks); };
+  button.addEventListener("blur", () => ask(false));
+  button.addEventListener("click", async () => {
+    if (!button.classList.contains("asks")) return ask(true);
+    button.disabled = true;
+    try {
+      await call(`${place(record.collection)}/documents/${encodeURIComponent(record.document_id)}`, { method: "DELETE" });
+      (item.nextElementSibling ?? item.previousElementSibling)?.querySelector(".open").focus();
+      item.remove();
+      tellDocuments();
+      await loadCollections();
+    } catch (problem) {
+      button.disabled = false;
+      item.append(failure(problem));
+    }
+  });
+  return button;
 }
 
 // Adding files

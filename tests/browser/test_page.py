@@ -159,6 +159,20 @@ def test_a_file_is_added_and_answers_at_once(page: Any) -> None:
     page.wait_for_selector("#result .citation:has-text('17 stops')")
 
 
+def test_a_document_is_deleted_once_that_is_said_twice(page: Any, url: str) -> None:
+    put(f"{url}/v1/collections/default/documents/brindle", {"text": "The Brindle ferry has 23 seats.", "title": PAYLOAD})
+    page.click("#show-documents")
+    item = page.locator("#document-list li", has_text="brindle")
+    item.get_by_text("Delete", exact=True).click()
+    page.locator("#document-list .open").first.focus()
+    item.get_by_text("Delete", exact=True).click()
+    item.get_by_text("Really delete?").click()
+    item.wait_for(state="detached")
+    page.keyboard.press("Escape")
+    ask(page, "How many seats has the Brindle ferry?")
+    page.wait_for_selector("#result :text('I don’t know.')")
+
+
 def test_the_documentation_lists_every_call(page: Any, url: str) -> None:
     page.goto(f"{url}/docs")
     page.wait_for_selector(".call")
