@@ -31,7 +31,7 @@ async def get_job(job_id: str, desk: DeskDep) -> Response:
 @routes.delete("/v1/jobs/{job_id}", response_model=JobModel, responses=problems(404))
 async def cancel_job(job_id: str, desk: DeskDep) -> Response:
     """Cancels what the job has not done yet. A job that has finished stays as it is."""
-    return json_reply(JobModel.model_validate(await desk.write(partial(desk.jobs.cancel, job_id))))
+    return await desk.write(lambda: json_reply(JobModel.model_validate(desk.jobs.cancel(job_id))))
 
 
 @routes.get(
