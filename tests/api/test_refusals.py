@@ -92,6 +92,20 @@ def test_a_broken_parameter_is_named(api: Api, method: str, path: str, pointer: 
     assert pointer in pointers(api(method, path))
 
 
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("/v1/collections/New%20One", "A collection is named by small letters, digits,"),
+        ("/v1/collections/default%0A", "A collection is named by small letters, digits,"),
+        ("/v1/collections/default/documents/a%20b", "An id has letters, digits,"),
+    ],
+)
+def test_a_name_that_is_none_is_told_the_rule_in_words(api: Api, path: str, rule: str) -> None:
+    [error] = problem(api("GET", path), 422)["errors"]
+    assert error["detail"].startswith(rule)
+    assert "^" not in error["detail"]
+
+
 def test_a_batch_is_refused_by_the_place_of_the_malformed_request(api: Api) -> None:
     body = {"requests": [{"question": "Why?"}, {"question": "Why?", "filter": {"a": 3}}]}
     assert pointers(api("POST", "/v1/search/batch", json=body)) == ["/requests/1/filter/a"]

@@ -160,7 +160,8 @@ def test_a_file_is_added_and_answers_at_once(page: Any) -> None:
 
 
 def test_a_document_is_deleted_once_that_is_said_twice(page: Any, url: str) -> None:
-    put(f"{url}/v1/collections/default/documents/brindle", {"text": "The Brindle ferry has 23 seats.", "title": PAYLOAD})
+    document = {"text": "The Brindle ferry has 23 seats.", "title": PAYLOAD}
+    put(f"{url}/v1/collections/default/documents/brindle", document)
     page.click("#show-documents")
     item = page.locator("#document-list li", has_text="brindle")
     item.get_by_text("Delete", exact=True).click()

@@ -15,7 +15,7 @@ from service.api.dependencies import CollectionPath, Cursor, Desk, DeskDep, Docu
 from service.api.problems import invalid
 from service.api.replies import json_reply, name_of, page_of, problems
 from service.api.routing import DocumentRoute, media_type_of, router, unsupported
-from service.api.schemas.fields import Title, Uri
+from service.api.schemas.fields import IdempotencyKey, Title, Uri
 from service.api.schemas.requests import DocumentBody, DocumentsBody, FileBody
 from service.api.schemas.responses import (
     DeleteReceiptModel,
@@ -124,7 +124,7 @@ async def add_documents(
     request: Request,
     collection: CollectionPath,
     desk: DeskDep,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,200}$")] = None,
+    idempotency_key: Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")] = None,
 ) -> Response:
     """Takes many documents as a job. Where an id is missing, one is made from the file's name or the text.
 

@@ -15,9 +15,8 @@ from embeddings.errors import InvalidFilter
 from embeddings.filters import Filter, parse_filter
 from service.api.pointers import escaped
 from service.api.schemas.atmost import AtMost
+from service.api.schemas.matching import Matching
 
-COLLECTION_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-DOCUMENT_PATTERN = r"^[A-Za-z0-9._~-]{1,200}$"
 _MAX_METADATA_KEYS = 64
 _MAX_METADATA_BYTES = 65_536
 _METADATA_NAME = r"^(?!(?:and|or|not)$)[^@]"
@@ -104,9 +103,22 @@ Question: TypeAlias = Annotated[
     AtMost(lambda limits: limits.question_characters),
     AfterValidator(_visible),
 ]
-CollectionId: TypeAlias = Annotated[str, Field(pattern=COLLECTION_PATTERN, examples=["default"])]
+CollectionId: TypeAlias = Annotated[
+    str,
+    Field(examples=["default"]),
+    Matching(
+        r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        "A collection is named by small letters, digits, `-` and `_`, at most 63, the first a letter or a digit.",
+    ),
+]
 DocumentId: TypeAlias = Annotated[
-    str, Field(pattern=DOCUMENT_PATTERN, examples=["harwick.txt"]), AfterValidator(_not_dots)
+    str,
+    Field(examples=["harwick.txt"]),
+    Matching(r"^[A-Za-z0-9._~-]{1,200}$", "An id has letters, digits, `.`, `_`, `~` and `-` only, at most 200."),
+    AfterValidator(_not_dots),
+]
+IdempotencyKey: TypeAlias = Annotated[
+    str, Matching(r"^[\x21-\x7e]{1,200}$", "A key has visible ASCII characters without blanks, at most 200.")
 ]
 FilterField: TypeAlias = Annotated[Filter | None, BeforeValidator(_filter), WithJsonSchema(_FILTER_SCHEMA)]
 MetadataField: TypeAlias = Annotated[Metadata, BeforeValidator(metadata_of), WithJsonSchema(_METADATA_SCHEMA)]
