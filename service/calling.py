@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import httpx
 from anyio.from_thread import start_blocking_portal
@@ -42,6 +43,12 @@ def calling(settings: Settings) -> Iterator[Call]:
     """Several calls to one service."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(_client(settings)) as client:
         yield lambda method, path, **sent: _content(portal.call(partial(client.request, method, path, **sent)))
+
+
+def path_to(collection: str, document_id: str | None = None) -> str:
+    """Of a collection, or of one of its documents."""
+    path = f"/v1/collections/{quote(collection, safe='')}"
+    return path if document_id is None else f"{path}/documents/{quote(document_id, safe='')}"
 
 
 def listed(call: Call, path: str) -> Iterator[dict[str, Any]]:

@@ -9,12 +9,11 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
 from embeddings.errors import StoreLocked
-from service.calling import Call, Refused, calling
+from service.calling import Call, Refused, calling, path_to
 from service.commands.printing import counted
 from service.digests import Digests
 from service.folders import Choice, Found, Patterns, find
@@ -183,7 +182,7 @@ def _carried_out(call: Call, plan: Plan, request: Request, digests: Digests, mos
     """What was done, and whether it was interrupted."""
     if request.dry_run or plan.is_done:
         return Outcome(failures=list(plan.failures)), False
-    patient(call)("PUT", f"/v1/collections/{quote(request.collection, safe='')}", json={})
+    patient(call)("PUT", path_to(request.collection), json={})
     weight = sum(one.size for one in plan.sendings)
     with Display("documents", items=len(plan.sendings), weight=weight) as display:
         ingesting = Ingesting(call, request.collection, digests, most_bytes=most_bytes, told=display.show)

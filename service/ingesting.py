@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from embeddings.ahead import grouped
-from service.calling import Call, Refused, listed
+from service.calling import Call, Refused, listed, path_to
 from service.digests import Digests
 from service.folders import Found, FoundFile, is_gone, path_of_uri
 from service.naming import document_id_of_path, is_made_of_path, media_type_of_name
@@ -114,7 +113,7 @@ def patient(call: Call) -> Call:
 def stored_documents(call: Call, collection: str) -> list[Stored]:
     """Every live document of the collection; none where there is no such collection. Raises Refused."""
     try:
-        documents = listed(patient(call), f"{_place(collection)}/documents")
+        documents = listed(patient(call), f"{path_to(collection)}/documents")
         return [Stored(one["document_id"], one["uri"], one["sha256"]) for one in documents]
     except Refused as refusal:
         if refusal.status == _NOT_THERE:
@@ -252,7 +251,7 @@ class Ingesting:
             return
         try:
             accepted = self._call_patiently(
-                "POST", f"{_place(self._collection)}/documents", files=[*_form(contents)], timeout=_PATIENCE_SECONDS
+                "POST", f"{path_to(self._collection)}/documents", files=[*_form(contents)], timeout=_PATIENCE_SECONDS
             )
         except Refused as refusal:
             self._send_apart([one for one, _ in contents], refusal)
@@ -317,9 +316,7 @@ class Ingesting:
 
     def _remove(self, removal: Removal) -> None:
         try:
-            self._call_patiently(
-                "DELETE", f"{_place(self._collection)}/documents/{quote(removal.document_id, safe='')}"
-            )
+            self._call_patiently("DELETE", path_to(self._collection, removal.document_id))
         except Refused as refusal:
             if refusal.status != _NOT_THERE:
                 raise
@@ -332,10 +329,6 @@ class Ingesting:
                 self._call("DELETE", f"/v1/jobs/{job_id}")
             except Exception:
                 return  # The reason why the run ended says more.
-
-
-def _place(collection: str) -> str:
-    return f"/v1/collections/{quote(collection, safe='')}"
 
 
 def _form(contents: Iterable[tuple[Sending, bytes]]) -> Iterator[tuple[str, tuple[str | None, Any, str]]]:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
-from service.calling import Call, Refused, calling, listed
+from service.calling import Call, Refused, calling, listed, path_to
 from service.commands.options import AsJson, CollectionName, Data, Url, settings_of
 from service.commands.printing import counted, plain, show
 
@@ -49,7 +48,7 @@ def documents(
 ) -> None:
     """List the documents of a collection."""
     with calling(settings_of(url=url, data=data)) as call:
-        items = list(listed(call, _path(collection)))
+        items = list(listed(call, f"{path_to(collection)}/documents"))
     show(items, [_document_line(item) for item in items], as_json=as_json)
 
 
@@ -71,7 +70,7 @@ def delete(
 def _put(call: Call, collection: str, path: Path, document_id: str | None) -> dict[str, Any]:
     from service.naming import document_id_of, media_type_of_name
 
-    place = _path(collection, document_id or document_id_of(path.name))
+    place = path_to(collection, document_id or document_id_of(path.name))
     headers = {"Content-Type": media_type_of_name(path.name)}
     with _naming(path.name):
         receipt: dict[str, Any] = call(
@@ -83,14 +82,8 @@ def _put(call: Call, collection: str, path: Path, document_id: str | None) -> di
 def _delete(call: Call, collection: str, document_id: str, *, purge: bool) -> dict[str, Any]:
     params = {"purge": "true"} if purge else {}
     with _naming(document_id):
-        receipt: dict[str, Any] = call("DELETE", _path(collection, document_id), params=params)
+        receipt: dict[str, Any] = call("DELETE", path_to(collection, document_id), params=params)
     return receipt
-
-
-def _path(collection: str, document_id: str | None = None) -> str:
-    """Of the documents of a collection, or of one."""
-    path = f"/v1/collections/{quote(collection, safe='')}/documents"
-    return path if document_id is None else f"{path}/{quote(document_id, safe='')}"
 
 
 @contextmanager

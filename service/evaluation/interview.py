@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import typer
 
 from embeddings.domain import Span
-from service.calling import Call, Refused, calling
+from service.calling import Call, Refused, calling, path_to
 from service.evaluation.cases import PASSAGES, Case, Found, Reply, case
 from service.evaluation.errors import InvalidQuestions
 from service.evaluation.judging import Quote
@@ -79,15 +78,11 @@ class Interview:
         return {"question": question.question, "collection": self.collection, "filter": question.filter}
 
     def _text(self, document_id: str) -> str:
-        return str(self.call("GET", f"{_place(self.collection, document_id)}/text"))
+        return str(self.call("GET", f"{path_to(self.collection, document_id)}/text"))
 
 
 def _span(record: dict[str, Any]) -> Span:
     return Span(record["start"], record["end"])
-
-
-def _place(collection: str, document_id: str) -> str:
-    return f"/v1/collections/{quote(collection, safe='')}/documents/{quote(document_id, safe='')}"
 
 
 @contextmanager
@@ -98,7 +93,7 @@ def interviewing(settings: Settings, *, collection: str, corpus: Path | None) ->
             yield Interview(call=call, collection=collection)
         return
     with tempfile.TemporaryDirectory(prefix="loccit-") as folder, calling(_apart(settings, Path(folder))) as call:
-        call("PUT", f"/v1/collections/{quote(collection, safe='')}")
+        call("PUT", path_to(collection))
         yield Interview(call=call, collection=collection, passed_over=tuple(_take_in(call, collection, corpus)))
 
 
@@ -124,7 +119,7 @@ def _take_in(call: Call, collection: str, corpus: Path) -> Iterator[str]:
             yield name
         else:
             sent = {"content": content, "headers": {"Content-Type": media_type}, "params": {"wait": "true"}}
-            call("PUT", _place(collection, document_id_of(name)), **sent)
+            call("PUT", path_to(collection, document_id_of(name)), **sent)
 
 
 def told(what: str, items: Sequence[Item]) -> Iterator[Item]:
