@@ -77,6 +77,7 @@ class Checkpoints:
         place.mkdir(mode=0o700)
         write_synced(place / KEYS, np.stack([passages.passage_keys, passages.indexing_keys]).astype("<i8").tobytes())
         self.vectors.build(passages.vectors, rows=len(passages), dimension=self.dimension).save(place)
+        give_back()  # what the vectors took, before the words are indexed
         counted = _Counted(passages.words)
         self.words.build(place, counted, passages.indexing_keys)
         manifest = {

@@ -7,17 +7,17 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from embeddings.arrays import Keys
-from embeddings.checkpoints import Checkpoints, keys_digest
+from embeddings.checkpoints import Checkpoints, Generation, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
 from embeddings.errors import DiskFull, IndexUnsound, LoccitError, SequenceNotReached, StoreReadOnly
 from embeddings.memory import give_back
 from embeddings.recall import recall
-from embeddings.views import View, base_view, empty_view
+from embeddings.views import PassageStream, View, base_view, empty_view
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class LiveView:
         return self.is_checkpoint_due(IN_THE_LONG_RUN)
 
     def checkpoint(self, patience: Patience | None = None, is_cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Write a generation of what the store holds, and serve from it; what was written meanwhile is the tail.
+        """Write a generation of what the view shows, and serve from it; what was written meanwhile is the tail.
 
         With `patience`, only if it is still due when its turn comes. Where it is cancelled, all stays as it was.
         """
@@ -110,12 +110,7 @@ class LiveView:
             if patience is not None and not self.is_checkpoint_due(patience):
                 return
             began = time.monotonic()
-            view = self._rebuilt(is_cancelled)
-            with self._database.reading() as connection:
-                view = self._caught_up(connection, view)
-            # What was written while that went on is little: writers wait for no more than this.
-            with self._publishing, self._database.reading() as connection:
-                self._publish(self._caught_up(connection, view))
+            self._renew(is_cancelled)
             give_back()
             self._checkpointed_at = time.monotonic()
             self.checkpoint_seconds = self._checkpointed_at - began
@@ -134,7 +129,7 @@ class LiveView:
         """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
         base = self._view.base
         with self._database.reading() as connection:
-            stored = passages.live(connection, self._database.reading, dimension=self._checkpoints.dimension)
+            stored = self._live(connection, self._database.reading)
         return 1.0 if base is None else recall(base, stored)
 
     @contextmanager
@@ -174,7 +169,15 @@ class LiveView:
                 raise IndexUnsound("the index and the store differ")
             return self._caught_up(connection, base_view(generation.seq, generation.segment, generation.words))
 
-    def _rebuilt(self, is_cancelled: Callable[[], bool] = lambda: False) -> View:
+    def _rebuilt(self) -> View:
+        with self._database.reading() as connection:
+            seq, live = records.seq(connection), self._live(connection, self._database.reading)
+        generation = self._written(live, seq)
+        return base_view(seq, generation.segment, generation.words) if generation else self._in_memory()
+
+    def _renew(self, is_cancelled: Callable[[], bool]) -> None:
+        """Put the view on a base of all that it shows; what it takes in meanwhile stays its tail."""
+
         @contextmanager
         def reading() -> Iterator[Connection]:
             if is_cancelled():
@@ -182,18 +185,47 @@ class LiveView:
             with self._database.reading() as connection:
                 yield connection
 
-        with reading() as connection:
-            seq = records.seq(connection)
-            live = passages.live(connection, reading, dimension=self._checkpoints.dimension)
+        try:
+            live, seq = self._settled(reading)
+            generation = self._written(live, seq)
+            if generation is None:
+                in_memory = self._in_memory()
+                with self._publishing, self._database.reading() as connection:
+                    self._publish(self._caught_up(connection, in_memory))
+            else:
+                # Writers wait for no more than this.
+                with self._publishing:
+                    self._publish(self._view.onto(generation.segment))
+        finally:
+            with self._publishing:
+                self._publish(self._view.unsettled())
+
+    def _settled(self, reading: passages.Reading) -> tuple[PassageStream, int]:
+        """What the view shows, once it has settled, and its `seq`."""
+        with ExitStack() as snapshot:
+            with self._publishing:
+                connection = snapshot.enter_context(reading())
+                view = self._caught_up(connection, self._view).settling()
+                self._publish(view)
+            return self._live(connection, reading), view.seq
+
+    def _live(self, connection: Connection, reading: passages.Reading) -> PassageStream:
+        return passages.live(connection, reading, dimension=self._checkpoints.dimension)
+
+    def _written(self, live: PassageStream, seq: int) -> Generation | None:
+        """Nothing where no generation can be written; `checkpoint_failure` says why."""
         try:
             generation = self._checkpoints.write(live, seq)
         except (DiskFull, StoreReadOnly, IndexUnsound) as error:
             logger.error("no index generation written, serving from memory", extra={"reason": str(error)})
             self.checkpoint_failure = str(error)
-            with self._database.reading() as connection:
-                return self._caught_up(connection, empty_view(BEFORE_ALL))
+            return None
         self.checkpoint_failure = ""
-        return base_view(seq, generation.segment, generation.words)
+        return generation
+
+    def _in_memory(self) -> View:
+        with self._database.reading() as connection:
+            return self._caught_up(connection, empty_view(BEFORE_ALL))
 
     def _caught_up(self, connection: Connection, view: View) -> View:
         """In steps, so that no more than a step's words and vectors are in memory beside the view."""

@@ -134,6 +134,8 @@ class View:
     tail: tuple[TailSegment, ...]
     removed_words: tuple[Counter[str], ...]
     """Document frequencies of passages that are still in a segment but no longer live."""
+    settled: tuple[int, int] = (0, 0)
+    """So many of `tail`, and of `removed_words`, are not joined with what comes after them."""
 
     @property
     def segments(self) -> list[Segment]:
@@ -169,11 +171,12 @@ class View:
     def including(self, added: IndexedPassages, indexes: VectorIndexes) -> View:
         if not len(added):
             return self
+        apart = self.settled[0]
         return replace(
             self,
             passages=self.passages + len(added),
             words=self.words + count_words(added.words),
-            tail=_with_few_segments((*self.tail, _tail_segment(added, indexes)), indexes),
+            tail=self.tail[:apart] + _with_few_segments((*self.tail[apart:], _tail_segment(added, indexes)), indexes),
         )
 
     def without(self, removed: IndexedPassages) -> View:
@@ -181,13 +184,35 @@ class View:
         if not len(removed):
             return self
         keys = np.unique(removed.indexing_keys)
+        apart = self.settled[1]
+        counters = _joined_counters((*self.removed_words[apart:], _frequencies(removed.words)))
         return replace(
             self,
             passages=self.passages - len(removed),
             words=self.words - count_words(removed.words),
             base=None if self.base is None else self.base.without(keys),
             tail=tuple(replace(one, segment=one.segment.without(keys)) for one in self.tail),
-            removed_words=_joined_counters((*self.removed_words, _frequencies(removed.words))),
+            removed_words=self.removed_words[:apart] + counters,
+        )
+
+    def settling(self) -> View:
+        """The same, so that what is taken in from now on can be moved onto another base."""
+        return replace(self, settled=(len(self.tail), len(self.removed_words)))
+
+    def unsettled(self) -> View:
+        return replace(self, settled=(0, 0))
+
+    def onto(self, base: Segment) -> View:
+        """The same on another base, of what was live when the view settled. Nothing is read or indexed for it."""
+        segments, counters = self.settled
+        replaced = [one.segment for one in self.tail[:segments]]
+        gone = [one.removed for one in (replaced if self.base is None else [self.base, *replaced])]
+        return replace(
+            self,
+            base=base.without(np.unique(np.concatenate(gone))) if gone else base,
+            tail=self.tail[segments:],
+            removed_words=self.removed_words[counters:],
+            settled=(0, 0),
         )
 
 

@@ -11,8 +11,12 @@ from embeddings.collection import Collection
 from embeddings.corpus.passages import live
 from embeddings.errors import StoreCorrupt
 from embeddings.live_view import Patience
-from embeddings.views import PassageStream
+from embeddings.views import PassageStream, View
 from tests.integration.conftest import OpenLibrary, plain
+
+
+def shown(view: View) -> tuple[object, ...]:
+    return view.seq, view.passages, view.words, view.base, view.tail, view.removed_words
 
 
 def test_while_an_index_is_made_the_log_can_be_moved_into_the_store(
@@ -50,6 +54,34 @@ def test_what_is_replaced_while_an_index_is_made_has_no_vector_in_it_and_is_not_
 NEVER_ENOUGH = Patience(rows=0, tail_share=0.0, removed_share=0.0)
 
 
+def test_what_is_written_while_an_index_is_made_is_shown_as_if_it_had_been_made_in_peace(
+    open_library: OpenLibrary, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second", "third"):
+        collection.put(name, plain(f"A canary named {name} sings."))
+    write = Checkpoints.write
+
+    def meanwhile(self: Checkpoints, passages: PassageStream, seq: int) -> Generation:
+        generation = write(self, passages, seq)
+        collection.delete("first")
+        collection.put("second", plain("A wren named second sings louder."))
+        collection.put("fourth", plain("A canary named fourth sings."))
+        collection.put("fifth", plain("A canary named fifth sings."))
+        collection.delete("fifth")
+        return generation
+
+    monkeypatch.setattr(Checkpoints, "write", meanwhile)
+    collection.live.checkpoint()
+    view = collection.live.current
+    assert view.base is not None
+    collection.live.follow()
+    assert shown(collection.live.current) == shown(view)
+    reopened = open_library().collection(collection.name).live.current
+    words = ["canari", "wren", "name", "sing", "louder", "fifth"]
+    assert (view.seq, view.passages, view.words) == (reopened.seq, reopened.passages, reopened.words)
+    assert view.statistics(words) == reopened.statistics(words)
+
+
 def test_of_several_that_were_due_at_once_only_the_first_is_made(
     collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +108,7 @@ def test_one_that_nobody_wants_any_more_is_given_up_and_leaves_no_trace(collecti
     view, files = collection.live.current, names(collection)
     looks = iter([False, False, True])
     collection.live.checkpoint(is_cancelled=lambda: next(looks))
-    assert collection.live.current is view
+    assert shown(collection.live.current) == shown(view)
     assert names(collection) == files
     assert collection.live.checkpoint_failure == ""
     collection.live.checkpoint()

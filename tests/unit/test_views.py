@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from embeddings.indexes.exact import ExactIndexes
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
 from embeddings.ports import VectorIndexes
 from embeddings.postings import MemoryWordIndex
-from embeddings.views import IndexedPassages, View, empty_view
+from embeddings.views import IndexedPassages, Segment, View, empty_view, segment_of
 
 DIMENSION = 8
 VOCABULARY = ["heron", "otter", "wren", "crane", "eggs"]
@@ -54,16 +55,38 @@ def indexed(change: Change) -> IndexedPassages:
     )
 
 
-def grown(changes: list[Change], indexes: VectorIndexes) -> tuple[View, dict[int, Change]]:
+NEVER = range(0)
+RENEWALS = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda places: range(min(places), max(places)))
+
+
+def grown(changes: list[Change], indexes: VectorIndexes, renewed: range = NEVER) -> tuple[View, dict[int, Change]]:
+    """A new base is made of what is live before the change where `renewed` starts, and is there where it stops."""
     view, live, known = empty_view(0), dict[int, Change](), set[int]()
-    for change in changes:
+    base: Segment | None = None
+    for number, change in enumerate(changes):
+        if renewed and number == renewed.start:
+            base, view = based_on(live, indexes), view.settling()
         if change.key in live:
             view = view.without(indexed(live.pop(change.key)))
         elif change.key not in known:
             view = view.including(indexed(change), indexes)
             live[change.key] = change
         known.add(change.key)
-    return view, live
+        if base is not None and number == renewed.stop:
+            view, base = view.onto(base), None
+    return view if base is None else view.onto(base), live
+
+
+def based_on(live: Mapping[int, Change], indexes: VectorIndexes) -> Segment:
+    every = [indexed(live[key]) for key in sorted(live)]
+    nothing = np.empty(0, np.int64)
+    passage_keys = np.concatenate([nothing, *(one.passage_keys for one in every)])
+    return segment_of(
+        passage_keys,
+        np.concatenate([nothing, *(one.indexing_keys for one in every)]),
+        indexes.build([one.vectors for one in every], rows=len(passage_keys), dimension=DIMENSION),
+        MemoryWordIndex([words for one in every for words in one.words]),
+    )
 
 
 def similarities(view: View) -> dict[int, float]:
@@ -79,9 +102,9 @@ BY_SIZE = IndexesBySize(few=FlatIndexes(), many=InvertedIndexes(), most_of_few=2
 
 
 @pytest.mark.parametrize("indexes", [FlatIndexes(), ExactIndexes(), BY_SIZE], ids=["flat", "exact", "by size"])
-@given(changes=CHANGES)
-def test_it_holds_what_is_live_with_its_vectors(indexes: VectorIndexes, changes: list[Change]) -> None:
-    view, live = grown(changes, indexes)
+@given(changes=CHANGES, renewed=RENEWALS)
+def test_it_holds_what_is_live_with_its_vectors(indexes: VectorIndexes, changes: list[Change], renewed: range) -> None:
+    view, live = grown(changes, indexes, renewed)
     expected = {
         key: near
         for one in map(indexed, live.values())
@@ -93,9 +116,9 @@ def test_it_holds_what_is_live_with_its_vectors(indexes: VectorIndexes, changes:
         assert (np.diff(segment.indexing_keys) >= 0).all()
 
 
-@given(changes=CHANGES)
-def test_its_words_are_those_of_what_is_live(changes: list[Change]) -> None:
-    view, live = grown(changes, ExactIndexes())
+@given(changes=CHANGES, renewed=RENEWALS)
+def test_its_words_are_those_of_what_is_live(changes: list[Change], renewed: range) -> None:
+    view, live = grown(changes, ExactIndexes(), renewed)
     lists = [words for change in live.values() for words in change.passages]
     found = view.statistics(VOCABULARY)
     frequency = Counter(word for words in lists for word in set(words))
@@ -111,6 +134,16 @@ def test_its_words_are_those_of_what_is_live(changes: list[Change]) -> None:
             if word in words
         ]
         assert sorted(key for own in keys for key in own.tolist()) == sorted(holding)
+
+
+def test_what_is_taken_in_while_a_base_is_made_is_all_that_is_beside_it() -> None:
+    """It is not joined with what was there before, so that it need not be read or indexed again."""
+    changes = [Change(key=key, passages=(("heron",),)) for key in range(30)]
+    view, _ = grown(changes, ExactIndexes(), range(20, 29))
+
+    assert [len(one.segment) for one in view.tail] == [8, 2]
+    assert view.base is not None
+    assert len(view.base) == 20
 
 
 def test_joined_lists_of_words_are_those_of_all_texts_together() -> None:
