@@ -134,7 +134,7 @@ def ship(options: argparse.Namespace) -> None:
     from service.training import loop
     from service.training.mixture import samples
 
-    reader = loop.new_reader(default_model(), loop.READER, attention="sdpa")
+    reader = loop.new_reader(default_model(), loop.READER)
     loop.load(reader, options.work / READER)
     fitted = SHIPPED / CONFIDENCE
     compile_reader(

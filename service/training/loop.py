@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from service.training.batches import PackedTensors, Taught
 from service.training.model import Batch, SameWords, Scores, SpanReader, distillation_loss, loss
@@ -53,18 +54,14 @@ class Progress:
     tokens_per_second: float
 
 
-def new_reader(model: Path, plan: Plan, *, attention: str = "eager") -> SpanReader:
-    """The encoder of a sentence-transformers model, with new heads. Its word pieces have to be BERT's.
-
-    Attention is computed by separate operators ("eager") to train it, since a fused one prepares itself anew for each
-    shape of a batch, and by a single one ("sdpa") in what is exported, where it is the quickest.
-    """
+def new_reader(model: Path, plan: Plan) -> SpanReader:
+    """The encoder of a sentence-transformers model, with new heads. Its word pieces have to be BERT's."""
     from transformers import AutoModel
 
     torch.manual_seed(SEED)
     rates = {"hidden_dropout_prob": plan.dropout, "attention_probs_dropout_prob": plan.dropout}
     # Without its pooling layer, which the reader has no use for.
-    encoder = AutoModel.from_pretrained(model, add_pooling_layer=False, attn_implementation=attention, **rates)
+    encoder = AutoModel.from_pretrained(model, add_pooling_layer=False, **rates)
     return SpanReader(encoder, encoder.config.hidden_size)
 
 
@@ -104,7 +101,7 @@ def train(
     for step, (draw, examples) in enumerate(order[done:], done + 1):
         places = draws[draw].places(examples)
         batch = draws[draw].batch(places)
-        with half_precision(device):
+        with quick(device):
             scores = Scores(*reader(batch.input_ids, batch.token_type_ids, batch.attention_mask))
         value = _loss(scores, taught[draw].scores(places) if plan.taught_share else None, batch, plan)
         value.backward()  # type: ignore[no-untyped-call]
@@ -138,7 +135,7 @@ def teach(reader: SpanReader, draw: PackedTensors, plan: Plan) -> Taught:
     """What a trained teacher says of each example of a draw."""
     taught = Taught(draw)
     reader.to(draw.device).eval()
-    with torch.inference_mode(), half_precision(draw.device):
+    with torch.inference_mode(), quick(draw.device):
         for examples in in_batches(draw.packed, tokens=2 * plan.tokens_per_batch, chance=random.Random(SEED)):
             places = draw.places(examples)
             batch = draw.batch(places)
@@ -156,9 +153,15 @@ def load(reader: SpanReader, path: Path) -> None:
     reader.load_state_dict({name: value.float() for name, value in load_file(path).items()})
 
 
-def half_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """On an accelerator: few processors multiply bfloat16, and on the others it is many times slower."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu")
+@contextlib.contextmanager
+def quick(device: torch.device) -> Iterator[None]:
+    """How an accelerator computes what the block does; processors, few of which multiply bfloat16, do it as ever.
+
+    In half precision, and with any fused attention but cuDNN's, which prepares itself anew for each shape of a batch.
+    """
+    fused = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu"), sdpa_kernel(fused):
+        yield
 
 
 def _optimizer(reader: SpanReader, plan: Plan) -> torch.optim.AdamW:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from service.evaluation.metrics import auroc
 from service.training.batches import PackedTensors
-from service.training.loop import half_precision
+from service.training.loop import quick
 from service.training.model import Batch, Scores, SpanReader
 from service.training.packing import SEED, Packed, in_batches
 
@@ -44,7 +44,7 @@ def measure(reader: SpanReader, tensors: PackedTensors) -> Measured:
     packed = tensors.packed
     best: dict[int, _Best] = {}
     reader.to(tensors.device).eval()
-    with torch.inference_mode(), half_precision(tensors.device):
+    with torch.inference_mode(), quick(tensors.device):
         for examples in in_batches(packed, tokens=TOKENS, chance=random.Random(SEED)):
             places = tensors.places(examples)
             batch = tensors.batch(places)
