@@ -87,7 +87,7 @@ KINDS: dict[type[errors.LoccitError], Kind] = {
 
 _STATUS_KINDS = {
     400: (MALFORMED_FORM, "Send a form as multipart/form-data with a file in each part named `file`."),
-    404: (NOT_FOUND, "Look at /docs for the calls of this service."),
+    404: (NOT_FOUND, "Look at /docs for the calls of this service. An id in a path holds no slash."),
     405: (METHOD_NOT_ALLOWED, "The header Allow names the methods that this call takes."),
     413: (KINDS[errors.TooLarge], "Send less at once."),
 }

@@ -1,14 +1,8 @@
 // Renders /openapi.json readably: calls by topic, with parameters, bodies, examples and answers.
 
-const METHODS = ["get", "post", "put", "delete"];
+import { make } from "./elements.js";
 
-function make(tag, properties = {}, ...children) {
-  const { class: classes, ...rest } = properties;
-  const made = Object.assign(document.createElement(tag), rest);
-  if (classes) made.className = classes;
-  made.append(...children.filter((child) => child !== null && child !== undefined));
-  return made;
-}
+const METHODS = ["get", "post", "put", "delete"];
 
 const table = (rows) =>
   make("table", {}, make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell) => make("td", {}, ...(typeof cell === "string" ? worded(cell) : [cell])))))));
