@@ -1,8 +1,9 @@
-"""Enumerations in a sentence: "A, B, C and D"."""
+"""Enumerations: "A, B, C and D" in a sentence, or a list with an item a line."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from embeddings.domain import Span
 from embeddings.text import sentence_spans
@@ -16,6 +17,8 @@ _SEPARATOR = re.compile(r",?\s+(?P<last>and|or|as well as|&)\s+|[,;、]\s*", re.
 _CLAUSE_WORDS = "which who that is are was were has have had so because while when where if but he she it they we i"
 _CLAUSE = frozenset(_CLAUSE_WORDS.split())
 """Words that tell a clause from an item."""
+LISTED = re.compile(r"^[^\S\n]*(?:[-*+•‣◦·▪]|\(?\d{1,3}[.)])[^\S\n]+(?=\S)", re.MULTILINE)
+"""What an item of a list begins with."""
 _LEAD = re.compile(
     r"^.*\b(?:including|include|includes|included|such as|like|namely|are|were|is|was|in|of|with|as|to|"
     r"the following|by|for|on|from|through)\s+"
@@ -29,6 +32,31 @@ def enumeration_around(text: str, inside: Span) -> Span | None:
 
     Where `inside` already holds an enumeration or a pair, its own ends are kept.
     """
+    return _list_around(text, inside) or _in_sentence(text, inside)
+
+
+def _list_around(text: str, inside: Span) -> Span | None:
+    """From the first to the last of the short items above and below, each a line."""
+    items: list[Span] = []
+    for line in re.finditer(r"[^\n]+", text):
+        marker = LISTED.match(line.group())
+        item = Span(line.start() + marker.end(), line.start() + len(line.group().rstrip())) if marker else None
+        if item and len(text[item.start : item.end].split()) <= LONGEST_ITEM:
+            items.append(item)
+        elif line.group().strip():
+            if _touches(items, inside):
+                break
+            items = []
+    if len(items) < FEWEST_ITEMS or not _touches(items, inside):
+        return None
+    return Span(items[0].start, items[-1].end)
+
+
+def _touches(items: Sequence[Span], inside: Span) -> bool:
+    return any(item.start < inside.end and inside.start < item.end for item in items)
+
+
+def _in_sentence(text: str, inside: Span) -> Span | None:
     sentence = next((each for each in sentence_spans(text) if each.start <= inside.start < each.end), None)
     if sentence is None:
         return None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from embeddings.domain import Hit, Passage, Span
 from service.answering.citations import sentences_in
 from service.answering.domain import ReadingPassage
+
+_SAYS = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
 
 
 def to_read(hit: Hit) -> ReadingPassage:
@@ -19,15 +23,28 @@ def to_read(hit: Hit) -> ReadingPassage:
 
 
 def sentences_to_read(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
-    """Each sentence of a passage as a passage of its own, to see which one says it."""
+    """Each sentence of a passage as a passage of its own, to see which one says it.
+
+    A question says nothing, but is one with the yes or no that follows it.
+    """
     text, context = hit.passage.text, context_of(hit.passage)
+    spans: list[Span] = []
+    for span in sentences_in(text):
+        if spans and _is_question(text, spans[-1]):
+            asked = spans.pop()
+            span = Span(asked.start, span.end) if _SAYS.match(text, span.start, span.end) else span
+        spans.append(span)
     return [
         (
             span,
             ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
         )
-        for span in sentences_in(text)
+        for span in spans
     ]
+
+
+def _is_question(text: str, sentence: Span) -> bool:
+    return text.endswith("?", sentence.start, sentence.end)
 
 
 def context_of(passage: Passage) -> str:

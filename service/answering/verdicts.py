@@ -27,6 +27,9 @@ _DENIES = re.compile(
     |abandon\w*|destroy\w*|demolish\w*|burn(?:ed|t)\s+down)\b|n['’]t\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ROW = re.compile(r"[^:;\n]{1,80}: [^;\n]*(?:; [^:;\n]{1,80}: [^;\n]*)+")
+"""Of a table, with its headers."""
+_SAYS = re.compile(r"\b(?:yes|no|true|false)\b", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['’]s?$")
 
 
@@ -77,9 +80,12 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
 
     What is so, is so of all that the question names and counts: "Yes" needs every name and figure. "No" needs one of
     the names, where there are any, and words that deny, or another figure or name in the place of one that is missing;
-    another name tells nothing unless it stands beside one that is asked about.
+    another name tells nothing unless it stands beside one that is asked about. Where there are none, it has to be said of
+    what the question begins with: "Dogs are not allowed." says nothing of cats. A row of a table says neither, unless one
+    of its cells does.
     """
-    if set(content_words(question)).isdisjoint(content_words(quote)):
+    about = content_words(question)
+    if set(about).isdisjoint(content_words(quote)) or (_ROW.fullmatch(quote.strip()) and not _SAYS.search(quote)):
         return False
     said = f"{context}\n{quote}"
     asked = names(question)
@@ -87,6 +93,8 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
     has_all_names, has_all_figures = in_all == len(asked), written_figures(question) <= written_figures(said)
     if word == "yes":
         return has_all_names and has_all_figures
+    if not asked and about[0] not in content_words(said) and not refers_back(quote):
+        return False
     has_another_figure = not has_all_figures and bool(written_figures(quote))
     has_another_name = bool(in_quote) and not has_all_names and not set(names(quote)) <= set(asked)
     return bool(in_all or not asked) and (_denies(quote) or has_another_figure or has_another_name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from embeddings.domain import Span
 from service.answering.citations import Candidate, sentences_around, sentences_in
-from service.answering.enumerations import enumeration_around
+from service.answering.enumerations import LISTED, enumeration_around
 from service.answering.expectations import asks_for_a_number_of_things, counts_others, meets
 from service.answering.intents import Intent, Part
 
@@ -65,8 +65,15 @@ def _moved(candidate: Candidate, span: Span) -> Candidate:
         candidate,
         start=passage.start + span.start,
         end=passage.start + span.end,
-        text=" ".join(passage.text[span.start : span.end].split()),
+        text=_on_one_line(passage.text[span.start : span.end]),
     )
+
+
+def _on_one_line(text: str) -> str:
+    first, *others = text.splitlines()
+    if not others or not all(LISTED.match(line) for line in others if line.strip()):
+        return " ".join(text.split())
+    return "; ".join(item for line in (first, *others) if (item := " ".join(LISTED.sub("", line).split())))
 
 
 def enumeration_of(candidate: Candidate) -> Span | None:

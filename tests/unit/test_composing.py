@@ -158,10 +158,32 @@ def test_no_is_not_said_by_a_sentence_on_something_else() -> None:
         ("Is Ada Marsh the cook?", "The master is Ada Marsh.", False),
         ("Does the harbour support private boats?", "The harbour supports the building of boats.", False),
         ("Does the harbour have 12 cranes?", "The harbour has 12 cranes.", False),
+        ("Are cats allowed?", "Dogs are not allowed.", False),
+        ("Are dogs allowed?", "Dogs are not allowed.", True),
     ],
 )
 def test_no_is_said_by_words_that_deny_or_by_another_name_or_figure(question: str, text: str, is_shown: bool) -> None:
     assert (ask(reader(no={text: 0.9}), question, text).answer == "No") is is_shown
+
+
+def test_a_row_of_a_table_says_yes_only_in_a_cell() -> None:
+    row = "Article: Wall plug; Unit: 100 pcs; Stock: 0"
+    assert not ask(reader(yes={"Wall plug": 0.9}), "Is the wall plug in stock?", row).answered
+    assert ask(reader(yes={"Wall plug": 0.9}), "Is the wall plug in stock?", f"{row}; Available: no").answered
+
+
+def test_a_question_is_no_evidence_but_with_the_yes_that_follows_it() -> None:
+    text = "Does it support WPA3?\n\nYes, from firmware 2.1 on. Who made it?"
+    answer = ask(reader(yes={"WPA3": 0.9}), "Does it support WPA3?", text)
+    assert [citation.quote for citation in answer.citations] == ["Does it support WPA3?\n\nYes, from firmware 2.1 on."]
+    assert not ask(reader(yes={"WPA3": 0.9}), "Does it support WPA3?", "Does it support WPA3? Ask us.").answered
+
+
+def test_a_list_with_an_item_a_line_is_told_item_by_item() -> None:
+    text = "Ingredients of the soup:\n- 250 g lentils\n- 2 carrots\n- 1 onion\n\nChop the onion."
+    answer = ask(reader({"soup": {"2 carrots": 0.7}}), "Which ingredients does the soup have?", text)
+    assert answer.answer == "250 g lentils; 2 carrots; 1 onion"
+    assert answer.citations[0].quote == "- 250 g lentils\n- 2 carrots\n- 1 onion"
 
 
 def test_a_verdict_below_the_threshold_is_not_given() -> None:

@@ -35,6 +35,16 @@ def test_an_enumeration_ends_with_what_follows_the_conjunction() -> None:
     assert enumeration_around(text, Span(13, 17)) == Span(13, 34)
 
 
+def test_an_item_of_a_list_brings_those_above_and_below() -> None:
+    text = (
+        "It needs:\n\n1. flour\n2. smoked fish\n\n3. wool\n4. what boats bring when they come in from the sea\n5. rope"
+    )
+    assert enumeration_around(text, Span(text.index("smoked"), text.index("smoked") + 6)) == Span(
+        text.index("flour"), text.index("\n4.")
+    )
+    assert enumeration_around(text, Span(text.index("rope"), len(text))) is None
+
+
 def test_where_nothing_is_enumerated_there_is_none() -> None:
     assert enumeration_around(TEXT, span("dawn")) is None
 

@@ -63,3 +63,11 @@ def test_blank_lines_part_paragraphs_and_line_ends_do_not(reader_tokenizer: Read
     for paragraph, (start, end) in zip(one.paragraphs, one.offsets, strict=True):
         said.setdefault(paragraph, []).append(text[start:end])
     assert ["".join(tokens) for tokens in said.values()] == ["LiangZhen", "CheJunspoke.", "End"]
+
+
+def test_an_item_of_a_list_parts_what_ends_a_sentence(reader_tokenizer: ReaderTokenizer) -> None:
+    text = "1. The trailer (6,900).\n2. Members\nare 143\n- Fees"
+    (one,) = reader_tokenizer.inputs("What did the trailer cost?", [("", text)])
+    second = [start for (start, _), paragraph in zip(one.offsets, one.paragraphs, strict=True) if paragraph == 1]
+    assert second[0] == text.index("2. Members")
+    assert max(one.paragraphs) == 1

@@ -14,7 +14,8 @@ from embeddings.text import STOP_WORDS
 
 MAX_QUESTION_TOKENS = 64
 MAX_CONTEXT_TOKENS = 24
-_BLANK_LINES = re.compile(r"\n[^\S\n]*\n\s*")
+_PARAGRAPH_ENDS = re.compile(r"\n[^\S\n]*\n\s*|(?<=[.!?])[\"'”’)\]]*\n\s*(?=[-*+•‣◦·▪]\s|\(?\d{1,3}[.)]\s)")
+"""Blank lines, and before an item of a list what ends a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class ReaderInput:
     offsets: tuple[tuple[int, int], ...]
     """Of each of the passage's tokens, in the passage: code points, end exclusive."""
     paragraphs: tuple[int, ...]
-    """In which each of these tokens stands, counted from 0; blank lines part them."""
+    """In which each of these tokens stands, counted from 0; blank lines and items of a list part them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ class ReaderTokenizer:
 
 
 def _paragraphs(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    breaks = [found.end() for found in _BLANK_LINES.finditer(text)]
+    breaks = [found.end() for found in _PARAGRAPH_ENDS.finditer(text)]
     return tuple(bisect_right(breaks, start) for start, _ in offsets)
 
 
