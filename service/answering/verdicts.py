@@ -80,9 +80,9 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
 
     What is so, is so of all that the question names and counts: "Yes" needs every name and figure. "No" needs one of
     the names, where there are any, and words that deny, or another figure or name in the place of one that is missing;
-    another name tells nothing unless it stands beside one that is asked about. Where there are none, it has to be said of
-    what the question begins with: "Dogs are not allowed." says nothing of cats. A row of a table says neither, unless one
-    of its cells does.
+    another name tells nothing unless it stands beside one that is asked about. Where there are none, it has to be said
+    of what the question begins with: "Dogs are not allowed." says nothing of cats. A row of a table says neither,
+    unless one of its cells does.
     """
     about = content_words(question)
     if set(about).isdisjoint(content_words(quote)) or (_ROW.fullmatch(quote.strip()) and not _SAYS.search(quote)):
