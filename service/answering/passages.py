@@ -30,9 +30,8 @@ def sentences_to_read(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
     text, context = hit.passage.text, context_of(hit.passage)
     spans: list[Span] = []
     for span in sentences_in(text):
-        if spans and _is_question(text, spans[-1]):
-            asked = spans.pop()
-            span = Span(asked.start, span.end) if _SAYS.match(text, span.start, span.end) else span
+        if spans and _is_question(text, spans[-1]) and _SAYS.match(text, span.start, span.end):
+            span = Span(spans.pop().start, span.end)
         spans.append(span)
     return [
         (
@@ -40,6 +39,7 @@ def sentences_to_read(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
             ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
         )
         for span in spans
+        if not _is_question(text, span)
     ]
 
 
