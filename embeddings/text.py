@@ -47,6 +47,9 @@ _UNSPACED = (
 
 # Sentences -------------------------------------------------------------------------------------------------------
 
+BULLET = r"(?:[-*+•‣◦·▪]|\(?\d{1,3}[.)])"
+"""A pattern of what an item of a list begins with, blanks behind it."""
+
 _LINE = re.compile(r"[^\n]+")
 _ITEM = re.compile(r"(?:[-*+•‣◦–—·▪]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxlcIVXLC]{1,6})[.)、])\s|\.\. |#{1,6}\s|:\w[\w -]*:\s")
 _ROW = re.compile(r"^\s*\||\s\|\s|\S[ \t]*\t|\S {3,}\S|^\s*\+[-=]")

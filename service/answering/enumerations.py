@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from embeddings.domain import Span
-from embeddings.text import sentence_spans
+from embeddings.text import BULLET, sentence_spans
 
 FEWEST_ITEMS = 3
 LONGEST_ITEM = 8
@@ -17,8 +17,8 @@ _SEPARATOR = re.compile(r",?\s+(?P<last>and|or|as well as|&)\s+|[,;、]\s*", re.
 _CLAUSE_WORDS = "which who that is are was were has have had so because while when where if but he she it they we i"
 _CLAUSE = frozenset(_CLAUSE_WORDS.split())
 """Words that tell a clause from an item."""
-LISTED = re.compile(r"^[^\S\n]*(?:[-*+•‣◦·▪]|\(?\d{1,3}[.)])[^\S\n]+(?=\S)", re.MULTILINE)
-"""What an item of a list begins with."""
+LISTED = re.compile(rf"^[^\S\n]*{BULLET}[^\S\n]+(?=\S)")
+"""What a line begins with that is an item of a list."""
 _LEAD = re.compile(
     r"^.*\b(?:including|include|includes|included|such as|like|namely|are|were|is|was|in|of|with|as|to|"
     r"the following|by|for|on|from|through)\s+"

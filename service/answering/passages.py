@@ -7,6 +7,7 @@ import re
 from embeddings.domain import Hit, Passage, Span
 from service.answering.citations import sentences_in
 from service.answering.domain import ReadingPassage
+from service.answering.questions import is_question
 
 _SAYS = re.compile(r"(?:yes|no)\b", re.IGNORECASE)
 
@@ -30,7 +31,7 @@ def sentences_to_read(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
     text, context = hit.passage.text, context_of(hit.passage)
     spans: list[Span] = []
     for span in sentences_in(text):
-        if spans and _is_question(text, spans[-1]) and _SAYS.match(text, span.start, span.end):
+        if spans and is_question(text[spans[-1].start : spans[-1].end]) and _SAYS.match(text, span.start, span.end):
             span = Span(spans.pop().start, span.end)
         spans.append(span)
     return [
@@ -39,12 +40,8 @@ def sentences_to_read(hit: Hit) -> list[tuple[Span, ReadingPassage]]:
             ReadingPassage(text=text[span.start : span.end], context=context, similarity=None, bm25=None, fused=0.0),
         )
         for span in spans
-        if not _is_question(text, span)
+        if not is_question(text[span.start : span.end])
     ]
-
-
-def _is_question(text: str, sentence: Span) -> bool:
-    return text.endswith("?", sentence.start, sentence.end)
 
 
 def context_of(passage: Passage) -> str:

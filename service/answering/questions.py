@@ -66,6 +66,10 @@ _FOCUS = re.compile(r"\b(?:which|what|how many) ((?:[\w-]+ ?){1,4})", re.IGNOREC
 _VERBS = frozenset(words("is are was were does do did has have had can could will would should may might"))
 
 
+def is_question(sentence: str) -> bool:
+    return sentence.rstrip().endswith(("?", "？"))
+
+
 def figures(text: str) -> list[str]:
     return _FIGURE.findall(text)
 

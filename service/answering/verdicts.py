@@ -85,7 +85,7 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
     unless one of its cells does.
     """
     about = content_words(question)
-    if set(about).isdisjoint(content_words(quote)) or (_ROW.fullmatch(quote.strip()) and not _SAYS.search(quote)):
+    if set(about).isdisjoint(content_words(quote)) or _is_mute_row(quote):
         return False
     said = f"{context}\n{quote}"
     asked = names(question)
@@ -98,6 +98,10 @@ def shows(word: Word, question: str, quote: str, *, context: str) -> bool:
     has_another_figure = not has_all_figures and bool(written_figures(quote))
     has_another_name = bool(in_quote) and not has_all_names and not set(names(quote)) <= set(asked)
     return bool(in_all or not asked) and (_denies(quote) or has_another_figure or has_another_name)
+
+
+def _is_mute_row(quote: str) -> bool:
+    return _ROW.fullmatch(quote.strip()) is not None and _SAYS.search(quote) is None
 
 
 def _denies(quote: str) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from embeddings.domain import Span
 from embeddings.text import content_words, sentence_spans, words
 from service.answering.domain import ReadingPassage
-from service.answering.questions import AnswerKind, Question, figures, names, pairs
+from service.answering.questions import AnswerKind, Question, figures, is_question, names, pairs
 
 Features = NDArray[np.float64]
 
@@ -189,7 +189,7 @@ class CheapEvidence:
             math.log1p(new_words),
             math.log1p(tokens),
             float(tokens < 5),
-            float(sentence.text.rstrip().endswith(("?", "？"))),
+            float(is_question(sentence.text)),
             float(sentence.position == 0),
             float(question.focus in known),
             float(question.focus is not None and question.focus not in known),

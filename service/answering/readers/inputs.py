@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import tokenizers
 
 from embeddings.encoders.tokenization import read_tokenizer
-from embeddings.text import STOP_WORDS
+from embeddings.text import BULLET, STOP_WORDS
 
 MAX_QUESTION_TOKENS = 64
 MAX_CONTEXT_TOKENS = 24
-_PARAGRAPH_ENDS = re.compile(r"\n[^\S\n]*\n\s*|(?<=[.!?])[\"'”’)\]]*\n\s*(?=[-*+•‣◦·▪]\s|\(?\d{1,3}[.)]\s)")
+_PARAGRAPH_ENDS = re.compile(rf"\n[^\S\n]*\n\s*|(?<=[.!?])[\"'”’)\]]*\n\s*(?={BULLET}\s)")
 """Blank lines, and before an item of a list what ends a sentence."""
 
 
