@@ -24,9 +24,9 @@ from embeddings.encoders.compiled import (
     TOKENIZER,
     CompiledEncoder,
     Manifest,
-    open_session,
     run_one,
 )
+from embeddings.encoders.session import open_session
 from embeddings.encoders.tokenization import FileTokenizer, TokenIds
 from embeddings.errors import ModelMissing, ModelUnsound
 

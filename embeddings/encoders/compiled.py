@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from embeddings.arrays import Vectors
+from embeddings.encoders.session import open_session
 from embeddings.encoders.tokenization import FileTokenizer, TokenIds
 from embeddings.errors import ModelMissing, ModelUnsound
 
@@ -143,21 +143,6 @@ def require_intact(folder: Path, files: Mapping[str, str], *, of: str) -> None:
             raise ModelMissing(f"the folder of the {of} holds no {name}: compile the model again") from error
         if found != digest:
             raise ModelUnsound(f"the {of}'s {name} is damaged: install it again")
-
-
-def open_session(model: Path) -> onnxruntime.InferenceSession:
-    """One thread a run: callers bring their own. The graph is fused at compilation.
-
-    By its path: of a model that is handed over in memory, ONNX Runtime keeps all bytes beside the weights made of them.
-
-    Processors without VNNI add pairs of 8-bit products in 16 bits, which overflow; for them, ONNX Runtime takes the
-    weights as unsigned and adds in 32 bits. It does so among its extended optimisations.
-    """
-    options: Any = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run_one(session: onnxruntime.InferenceSession, token_ids: TokenIds) -> Vectors:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from embeddings.domain import Span
-from embeddings.encoders.compiled import open_session, require_intact
+from embeddings.encoders.compiled import require_intact
+from embeddings.encoders.session import open_session
 from embeddings.errors import ModelMissing, ModelUnsound
 from embeddings.text import words
 from service.answering.domain import Reading, ReadingPassage, ReadSpan
