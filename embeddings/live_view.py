@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from embeddings.arrays import Keys
+from embeddings.arrays import Keys, Vectors
 from embeddings.checkpoints import Checkpoints, Generation, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
@@ -35,7 +35,7 @@ class Patience:
     """Since the last checkpoint, in times of what that took. Before, only a tail that fills memory is reason enough."""
 
 
-WHILE_WRITING = Patience(rows=5_000, tail_share=0.05, removed_share=0.2, rest=4.0)
+WHILE_WRITING = Patience(rows=5_000, tail_share=0.05, removed_share=0.2, rest=9.0)
 AT_REST = Patience(rows=500, tail_share=0.01, removed_share=0.05)
 IN_THE_LONG_RUN = Patience(rows=0, tail_share=0.01, removed_share=0.05)
 
@@ -125,12 +125,12 @@ class LiveView:
             self.checkpoint_failure = str(error) if isinstance(error, LoccitError) else type(error).__name__
             raise
 
-    def recall(self) -> float:
-        """Of the index on disk, recall@10 against an exact search with the vectors of the store."""
+    def recall(self, questions: Vectors | None = None) -> float:
+        """Of the index on disk, recall@10 against an exact search with the vectors of the store; see `recall`."""
         base = self._view.base
         with self._database.reading() as connection:
             stored = self._live(connection, self._database.reading)
-        return 1.0 if base is None else recall(base, stored)
+        return 1.0 if base is None else recall(base, stored, questions)
 
     @contextmanager
     def between_generations(self) -> Iterator[None]:

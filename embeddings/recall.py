@@ -15,16 +15,18 @@ ROUNDING = 0.001
 """Similarities are compared with some of the index, whose vectors have 16 bits."""
 
 
-def recall(segment: Segment, stored: PassageStream) -> float:
-    """Recall@10 against an exact search of what both hold, asked with stored vectors; 1.0 where both hold nothing.
+def recall(segment: Segment, stored: PassageStream, questions: Vectors | None = None) -> float:
+    """Recall@10 against an exact search of what both hold; 1.0 where both hold nothing.
 
-    Of several that are equally near, any will do.
+    Without questions, shape (questions, dimension), it is asked with stored vectors, which are easier: something is
+    near them. Of several that are equally near, any will do.
     """
     shared = np.isin(segment.passage_keys, stored.passage_keys)
     if not shared.any():
         return 1.0
     wanted = np.isin(stored.passage_keys, segment.passage_keys)
-    questions = _drawn(stored, np.flatnonzero(wanted))
+    if questions is None:
+        questions = _drawn(stored, np.flatnonzero(wanted))
     allowed = Rows(mask=shared, indexing_keys=np.empty(0, np.int64), is_inclusive=True)
     found = [_found(segment, question, None if shared.all() else allowed) for question in questions]
     found_similarities, least = _similarities(stored, wanted, questions, found)

@@ -7,9 +7,11 @@ under `python -O` reads out of bounds).
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +22,11 @@ from numpy.typing import NDArray
 from embeddings.ahead import meanwhile
 from embeddings.arrays import RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
-from embeddings.files import writing_synced
+from embeddings.files import write_synced, writing_synced
 from embeddings.ports import VectorIndex, VectorIndexes
 
 FILE = "vectors.faiss"
+MARGIN = "margin.json"
 WORTH_HALVING = 16_384
 """Rows: comparing half of them takes longer than handing them to another thread."""
 SPARE = 50
@@ -130,15 +133,15 @@ POINTS_PER_LIST = 32
 """Rows that the centroid of a list is learned from."""
 ROUNDS = 10
 SEED = 1
-FITTED_ON = 400
+FITTED_ON = 1000
 """Rows whose neighbours tell how far a search has to look."""
 NEIGHBOURS = 10
-FITTED_RECALL = 0.997
-"""Of the neighbours of stored rows; questions look a little different, and lose a little more."""
+FITTED_RECALL = 0.999
+"""Of the neighbours of stored rows; questions lie farther from all of them, and lose more."""
+SEEN_FIRST = 0.02
+"""Of all rows, before it is decided how much farther to look."""
 ROWS_PER_RESULT = 16
 """Compared at least, for each row that is asked for."""
-
-
 MOST_ON_THE_WAY = 1.5
 """Rows in the lists that are looked into for each that may come back; beyond, what a filter leaves lies elsewhere."""
 
@@ -147,46 +150,75 @@ class InvertedIndex(FlatIndex):
     """The rows in lists by their nearest centroid; a search looks into the lists nearest to the question.
 
     The lists hold what a flat index holds, so every similarity is exact, and only rows of lists that are not looked
-    into can be missed. A search goes from list to list until it has seen `reach` rows that may come back; it looks
-    into all lists, and is exact, where a filter keeps out many of the rows on the way.
+    into can be missed. A search looks into some of the nearest lists first, and then into all whose centroids are less
+    similar to the question than the tenth best row so far by no more than `margin`: where there is much that answers,
+    it soon ends, and where little does, it looks far. It looks into all lists, and is exact, where a filter keeps out
+    many of the rows on the way.
     """
 
-    def __init__(self, index: faiss.IndexIVFScalarQuantizer) -> None:
+    def __init__(self, index: faiss.IndexIVFScalarQuantizer, margin: float) -> None:
         super().__init__(index)
+        self._margin = margin
+        self._centroids = faiss.downcast_index(index.quantizer)
         self._list_of_row = _list_of_each_row(index)
         self._sizes = np.bincount(self._list_of_row, minlength=index.nlist)
-        self._reach = math.ceil(index.nprobe * index.ntotal / index.nlist)
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        write_synced(folder / MARGIN, json.dumps({"margin": self._margin}).encode())
 
     def _found(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
-        """The best k rows, and maybe more. Every second list on the way is looked into by another thread."""
-        lists, similarities = self._way(question, k, allowed)
+        """The best k rows, and maybe more."""
+        way = self._way(question)
+        near = self._near(way, k, allowed)
         selector = None if allowed is None else _selector(allowed)
-        halves = ((lists[first::2], similarities[first::2]) for first in (0, 1))
-        return _in_two_threads(*(partial(self._in_lists, question, k, *half, selector) for half in halves))
+        rows, similarities = self._in_both_threads(question, k, way.part(0, near), selector)
+        far = self._far(way, similarities, k)
+        if far <= near:
+            return rows, similarities
+        others, of_others = self._in_both_threads(question, k, way.part(near, far), selector)
+        return np.concatenate([rows, others]), np.concatenate([similarities, of_others])
 
-    def _way(self, question: Vectors, k: int, allowed: Rows | None) -> tuple[RowNumbers, Vectors]:
-        """The lists that a search looks into, nearest first, and the similarity of each one's centroid."""
-        _stay_in_this_thread()
-        similarities, lists = (found[0] for found in self._index.quantizer.search(question[None, :], self._index.nlist))
-        seen = np.cumsum(self._allowed_sizes(allowed)[lists])
-        wanted = max(self._reach, ROWS_PER_RESULT * k)
-        probes = min(int(np.searchsorted(seen, wanted)) + 1, self._index.nlist)
-        if allowed is not None and self._sizes[lists[:probes]].sum() > MOST_ON_THE_WAY * seen[probes - 1]:
-            probes = self._index.nlist
-        return lists[:probes], similarities[:probes]
+    def _way(self, question: Vectors) -> _Lists:
+        """All lists, nearest first."""
+        asked, similarities = np.ascontiguousarray(question), np.empty(self._index.nlist, np.float32)
+        faiss.fvec_inner_products_ny(
+            *map(faiss.swig_ptr, (similarities, asked)), self._centroids.get_xb(), self._index.d, self._index.nlist
+        )
+        order = np.argsort(-similarities)
+        return _Lists(numbers=order, similarities=similarities[order])
+
+    def _near(self, way: _Lists, k: int, allowed: Rows | None) -> int:
+        """How many lists are looked into first."""
+        seen = np.cumsum(self._allowed_sizes(allowed)[way.numbers])
+        wanted = max(SEEN_FIRST * self._index.ntotal, ROWS_PER_RESULT * k)
+        near = min(int(np.searchsorted(seen, wanted)) + 1, len(seen))
+        if allowed is not None and self._sizes[way.numbers[:near]].sum() > MOST_ON_THE_WAY * seen[near - 1]:
+            return len(seen)
+        return near
+
+    def _far(self, way: _Lists, found: Vectors, k: int) -> int:
+        """How many lists are looked into altogether."""
+        wanted = min(k, NEIGHBOURS)
+        if len(found) < wanted:
+            return len(way.numbers)
+        least = np.partition(found, len(found) - wanted)[len(found) - wanted] - self._margin
+        return int(np.searchsorted(-way.similarities, -least, side="right"))
+
+    def _in_both_threads(
+        self, question: Vectors, k: int, lists: _Lists, selector: faiss.IDSelectorBitmap | None
+    ) -> tuple[RowNumbers, Vectors]:
+        """What the lists hold. Every second one is looked into by another thread."""
+        halves = (lists.every_second(first) for first in (0, 1))
+        return _in_two_threads(*(partial(self._in_lists, question, k, half, selector) for half in halves))
 
     def _in_lists(
-        self,
-        question: Vectors,
-        k: int,
-        lists: RowNumbers,
-        similarities_of_centroids: Vectors,
-        selector: faiss.IDSelectorBitmap | None,
+        self, question: Vectors, k: int, lists: _Lists, selector: faiss.IDSelectorBitmap | None
     ) -> tuple[RowNumbers, Vectors]:
         _stay_in_this_thread()
-        asked, keys, distances = (np.ascontiguousarray(each) for each in (question, lists, similarities_of_centroids))
+        asked, keys, distances = (np.ascontiguousarray(each) for each in (question, lists.numbers, lists.similarities))
         rows, similarities = np.full(k, -1, np.int64), np.empty(k, np.float32)
-        if len(lists):
+        if len(keys):
             # The method of FAISS's wrapper takes no parameters, and so neither a number of lists nor a selector.
             self._index.search_preassigned_c(
                 1,
@@ -194,7 +226,7 @@ class InvertedIndex(FlatIndex):
                 k,
                 *map(faiss.swig_ptr, (keys, distances, similarities, rows)),
                 False,
-                faiss.SearchParametersIVF(nprobe=len(lists), sel=selector),
+                faiss.SearchParametersIVF(nprobe=len(keys), sel=selector),
             )
         found = rows >= 0
         return rows[found], similarities[found]
@@ -209,6 +241,21 @@ class InvertedIndex(FlatIndex):
 
     def _counted(self, rows: RowNumbers) -> NDArray[np.int64]:
         return np.bincount(self._list_of_row[rows], minlength=self._index.nlist)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Lists:
+    """Of an inverted index, nearest first."""
+
+    numbers: RowNumbers
+    similarities: Vectors
+    """Of the question and each one's centroid."""
+
+    def part(self, first: int, end: int) -> _Lists:
+        return _Lists(numbers=self.numbers[first:end], similarities=self.similarities[first:end])
+
+    def every_second(self, first: int) -> _Lists:
+        return _Lists(numbers=self.numbers[first::2], similarities=self.similarities[first::2])
 
 
 class InvertedIndexes:
@@ -234,16 +281,15 @@ class InvertedIndexes:
         _train(index, batches, rows)
         _fill(index, batches)
         index.make_direct_map()
-        index.nprobe = _fitted_probes(index)
-        return InvertedIndex(index)
+        return InvertedIndex(index, _fitted_margin(index))
 
     def load(self, folder: Path, *, rows: int, dimension: int) -> InvertedIndex:
         index = _read(folder / FILE)
         if not isinstance(index, faiss.IndexIVFScalarQuantizer) or not _is_expected(index, rows, dimension):
             raise IndexUnsound("the vector index is of another kind or size")
-        if not 0 < index.nprobe <= index.nlist or index.direct_map.array.size() != rows:
+        if index.direct_map.array.size() != rows:
             raise IndexUnsound("the lists of the vector index are incomplete")
-        return InvertedIndex(index)
+        return InvertedIndex(index, _read_margin(folder / MARGIN))
 
 
 class IndexesBySize:
@@ -300,23 +346,30 @@ def _chosen(batches: Iterable[Vectors], rows: RowNumbers, dimension: int) -> Vec
     return chosen
 
 
-def _fitted_probes(index: faiss.IndexIVFScalarQuantizer) -> int:
-    """How many lists of mean size a search must see to find nearly all that an exact one finds."""
+def _fitted_margin(index: faiss.IndexIVFScalarQuantizer) -> float:
+    """How much less similar the centroids of lists may be than the tenth best row, to find nearly all of the ten."""
     drawn = _drawn(index.ntotal, FITTED_ON)
     if not len(drawn):
-        return 1
+        return 0.0
     _stay_in_this_thread()
     questions = index.reconstruct_batch(drawn)
     everywhere = faiss.SearchParametersIVF(nprobe=index.nlist)
-    _, nearest = index.search(questions, min(NEIGHBOURS, index.ntotal), params=everywhere)
-    _, order = index.quantizer.search(questions, index.nlist)
-    list_of_row = _list_of_each_row(index)
-    sizes = np.bincount(list_of_row, minlength=index.nlist)
-    seen = np.empty(order.shape, np.int64)
-    np.put_along_axis(seen, order, np.cumsum(sizes[order], axis=1), axis=1)
-    needed = np.take_along_axis(seen, list_of_row[nearest], axis=1)
-    reach = float(np.quantile(needed, FITTED_RECALL, method="higher"))
-    return int(min(index.nlist, math.ceil(reach * index.nlist / index.ntotal)))
+    similarities, nearest = index.search(questions, min(NEIGHBOURS, index.ntotal), params=everywhere)
+    of_nearest_lists, lists = index.quantizer.search(questions, index.nlist)
+    of_lists = np.empty_like(of_nearest_lists)
+    np.put_along_axis(of_lists, lists, of_nearest_lists, axis=1)
+    behind = similarities[:, -1:] - np.take_along_axis(of_lists, _list_of_each_row(index)[nearest], axis=1)
+    return round(float(np.quantile(behind, FITTED_RECALL, method="higher")), 4)
+
+
+def _read_margin(path: Path) -> float:
+    try:
+        margin = float(json.loads(path.read_bytes())["margin"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError) as error:
+        raise IndexUnsound("the file that tells how far to look in the vector index cannot be read") from error
+    if not math.isfinite(margin):
+        raise IndexUnsound("the file that tells how far to look in the vector index holds no finite number")
+    return margin
 
 
 def _list_of_each_row(index: faiss.IndexIVFScalarQuantizer) -> NDArray[np.int64]:

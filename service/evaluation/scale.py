@@ -62,9 +62,8 @@ def main() -> None:
         data = Path(folder) / "data"
         built = _built(data, documents, options.passages)
         measured = _measured(data, documents, built.documents, built.passages)
-        found = _recall(data)
-    tables = [built.table, *measured, table(["", "%"], [["recall@10 of the index on disk", percent(found)]])]
-    content = "\n\n".join([f"### {built.passages:,} passages", EXPLAINED, *tables, str(stamp)])
+        found = _recall(data, documents)
+    content = "\n\n".join([f"### {built.passages:,} passages", EXPLAINED, built.table, *measured, found, str(stamp)])
     typer.echo(content)
     if options.page is not None:
         write_section(options.page, PART, content)
@@ -216,9 +215,14 @@ def _dead_ratio(service: Served) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith("loccit_dead_ratio "))
 
 
-def _recall(data: Path) -> float:
-    with closing(Library(data, bootstrap.parts(bootstrap.make_encoder(Settings())))) as library:
-        return library.collection(COLLECTION).live.recall()
+def _recall(data: Path, documents: list[Pep]) -> str:
+    encoder = bootstrap.make_encoder(Settings())
+    asked = encoder.encode_questions(questions(documents, QUESTIONS))
+    with closing(Library(data, bootstrap.parts(encoder))) as library:
+        live = library.collection(COLLECTION).live
+        shares = {"stored vectors": live.recall(), "the questions": live.recall(asked)}
+    rows: list[list[Cell]] = [[f"asked with {what}", percent(share)] for what, share in shares.items()]
+    return table(["recall@10 of the index on disk", "%"], rows)
 
 
 if __name__ == "__main__":

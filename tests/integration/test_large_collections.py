@@ -115,6 +115,17 @@ def test_recall_is_low_where_the_index_holds_other_vectors_than_the_store(shuffl
     assert found == 1.0 if not shuffled else found == pytest.approx(share, abs=0.1)
 
 
+def test_recall_of_given_questions_is_that_of_those_alone() -> None:
+    vectors = np.eye(30, dtype=np.float32)
+    keys, exchanged = np.arange(30), np.arange(30)
+    exchanged[[0, 20]] = 20, 0
+    index = ExactIndexes().build([vectors[exchanged]], rows=30, dimension=30)
+    segment = segment_of(keys, keys, index, MemoryWordIndex([]))
+    rising = np.arange(1, 31, dtype=np.float32)
+    assert recall(segment, stream(vectors), (rising * (rising <= 15))[None]) == 1.0
+    assert recall(segment, stream(vectors), rising[None]) == pytest.approx(0.9)
+
+
 def test_recall_leaves_out_what_only_the_index_or_only_the_store_holds() -> None:
     vectors = np.eye(30, dtype=np.float32)
     stored = stream(vectors)
