@@ -358,7 +358,12 @@ def _fitted_margin(index: faiss.IndexIVFScalarQuantizer) -> float:
     of_nearest_lists, lists = index.quantizer.search(questions, index.nlist)
     of_lists = np.empty_like(of_nearest_lists)
     np.put_along_axis(of_lists, lists, of_nearest_lists, axis=1)
-    behind = similarities[:, -1:] - np.take_along_axis(of_lists, _list_of_each_row(index)[nearest], axis=1)
+    list_of_row = _list_of_each_row(index)
+    seen = np.cumsum(np.bincount(list_of_row, minlength=index.nlist)[lists], axis=1)
+    last_of_first = np.minimum((seen < SEEN_FIRST * index.ntotal).sum(axis=1, keepdims=True), index.nlist - 1)
+    of_their_lists = np.take_along_axis(of_lists, list_of_row[nearest], axis=1)
+    are_seen_first = of_their_lists >= np.take_along_axis(of_nearest_lists, last_of_first, axis=1)
+    behind = np.where(are_seen_first, 0.0, similarities[:, -1:] - of_their_lists)
     return round(float(np.quantile(behind, FITTED_RECALL, method="higher")), 4)
 
 
