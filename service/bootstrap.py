@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from embeddings.corpus.database import reading_file
 from embeddings.encoders.compiled import DEFAULT_MODEL, MANIFEST, CompiledEncoder
 from embeddings.errors import ModelUnavailable
-from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
+from embeddings.indexes.faiss import FlatIndexes, IndexesBySize
+from embeddings.indexes.inverted import InvertedIndexes
 from embeddings.indexes.tantivy import TantivyIndexes
 from embeddings.ingestion import Ingestion
 from embeddings.inspection import Finding, inspect

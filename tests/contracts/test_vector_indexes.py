@@ -15,7 +15,8 @@ from embeddings.arrays import Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.indexes import faiss as faiss_indexes
 from embeddings.indexes.exact import ExactIndexes
-from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
+from embeddings.indexes.faiss import FlatIndexes, IndexesBySize
+from embeddings.indexes.inverted import InvertedIndexes
 from embeddings.ports import VectorIndex, VectorIndexes
 
 DIMENSION = 32

@@ -20,7 +20,8 @@ from embeddings.corpus import database
 from embeddings.corpus.database import Database
 from embeddings.errors import StoreCorrupt
 from embeddings.indexes.exact import ExactIndexes
-from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
+from embeddings.indexes.faiss import FlatIndexes, IndexesBySize
+from embeddings.indexes.inverted import InvertedIndexes
 from embeddings.inspection import inspect
 from embeddings.library import Library
 from embeddings.parts import Parts

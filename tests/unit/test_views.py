@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from embeddings.arrays import Rows
 from embeddings.indexes.exact import ExactIndexes
-from embeddings.indexes.faiss import FlatIndexes, IndexesBySize, InvertedIndexes
+from embeddings.indexes.faiss import FlatIndexes, IndexesBySize
+from embeddings.indexes.inverted import InvertedIndexes
 from embeddings.ports import VectorIndexes
 from embeddings.postings import MemoryWordIndex
 from embeddings.views import IndexedPassages, Segment, View, empty_view, segment_of
