@@ -367,11 +367,11 @@ class Collection:
     def tidy(self, is_cancelled: Callable[[], bool]) -> None:
         """Remove what was left when the process was killed before it could name it."""
         self._erasing.forget_unnamed(is_cancelled)
-        self.drop_unused_vectors()
+        self.drop_unused_vectors(is_cancelled)
 
-    def drop_unused_vectors(self) -> None:
+    def drop_unused_vectors(self, is_cancelled: Callable[[], bool] = lambda: False) -> None:
         """Those of work that was given up; who still comes to need one encodes it again."""
-        self._erasing.drop_unused_vectors()
+        self._erasing.drop_unused_vectors(is_cancelled)
 
     def retire(self, refusal: Callable[[], LoccitError]) -> None:
         """From the return on nothing is written, and nobody is told that it was: who tries is told `refusal`."""

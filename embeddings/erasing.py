@@ -15,10 +15,8 @@ from embeddings.live_view import LiveView
 
 ERASING = "erasing"
 """In the store's own notes while traces of what was purged are left."""
-LOOKED_UP = 1000
-"""Originals at once."""
-DROPPED = 1_000
-"""Vectors at once, so that writers need not wait long."""
+LOOKED_UP = 1_000
+"""Originals, or vectors, at once: writers need not wait long for those that are dropped."""
 
 
 class Erasing:
@@ -80,12 +78,14 @@ class Erasing:
         """What work that was cut short has left; what goes on keeps its bytes again when it names them."""
         self.forget(takewhile(lambda _: not is_cancelled(), self._unnamed()))
 
-    def drop_unused_vectors(self) -> None:
-        with self._database.reading() as connection:
-            unused = writes.unused_vectors(connection)
-        for first in range(0, len(unused), DROPPED):
-            with self._committing, self._database.writing() as connection:
-                writes.drop_vectors(connection, unused[first : first + DROPPED])
+    def drop_unused_vectors(self, is_cancelled: Callable[[], bool]) -> None:
+        last: bytes | None = b""
+        while last is not None and not is_cancelled():
+            with self._database.reading() as connection:
+                unused, last = writes.unused_vectors(connection, last, LOOKED_UP)
+            if unused:
+                with self._committing, self._database.writing() as connection:
+                    writes.drop_vectors(connection, unused)
 
     def _unnamed(self) -> Iterator[bytes]:
         for shas in grouped(self._originals.all(), weight=lambda _: 0, most_items=LOOKED_UP, most_weight=0):

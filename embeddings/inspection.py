@@ -12,7 +12,8 @@ from pathlib import Path
 from embeddings.checkpoints import Checkpoints, keys_digest
 from embeddings.corpus import passages, records
 from embeddings.corpus.database import Connection, Database
-from embeddings.corpus.writes import Field, fields_of, passage_rows, unused_vectors
+from embeddings.corpus.jobs import unfinished_jobs
+from embeddings.corpus.writes import Field, fields_of, passage_rows
 from embeddings.erasing import ERASING
 from embeddings.errors import IndexUnsound, StoreCorrupt
 from embeddings.files import Lease, Originals
@@ -210,7 +211,7 @@ def _vectors(name: str, database: Database, parts: Parts, *, repair: bool) -> Fi
         sound = {sha for sha in is_sound if is_sound[sha]}
         live = connection.execute("SELECT DISTINCT content_sha FROM live_passages")
         wanted = {row[0] for row in live}
-        unused = len(unused_vectors(connection))
+        unused = 0 if unfinished_jobs(connection) else len(is_sound.keys() - wanted)
     missing = len(wanted - sound)
     if missing and repair:
         with database.writing() as connection:

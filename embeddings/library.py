@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """Between two looks at what has been written."""
 LOOKS_BETWEEN_CHECKPOINTS = 300
+LEISURELY_SHARE = 0.25
+"""Of the time, that what is looked through after a start may take from the questions that come meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,24 @@ class Rest:
         ]
         self._written_at = {one: at for one, at in self._written_at.items() if one in seqs and one not in resting}
         return resting
+
+
+class Leisure:
+    """For work that nobody waits for: called by it now and then, it rests, so that the work takes no more than its share.
+
+    It tells whether the work is to end, since the library closes; that ends the rest too.
+    """
+
+    def __init__(self, closing: threading.Event, clock: Callable[[], float] = time.monotonic) -> None:
+        self._closing = closing
+        self._clock = clock
+        self._at_work_since = clock()
+
+    def __call__(self) -> bool:
+        worked = self._clock() - self._at_work_since
+        is_closing = self._closing.wait(worked * (1 / LEISURELY_SHARE - 1))
+        self._at_work_since = self._clock()
+        return is_closing
 
 
 class Library:
@@ -121,7 +141,7 @@ class Library:
         """What was too large to be checked before it was opened."""
         with _logging("collection not checked", collection):
             try:
-                collection.database.check(self._closing.is_set)
+                collection.database.check(Leisure(self._closing))
             except StoreCorrupt as error:
                 # Those that still hold it write nothing more into a store that nobody is going to read from.
                 collection.retire(partial(_damaged, collection.name, str(error)))
@@ -133,7 +153,7 @@ class Library:
     def _tidy(self, collection: Collection) -> None:
         if self._collections.get(collection.name) is collection and not self._closing.is_set():
             with _logging("collection not tidied", collection):
-                collection.tidy(self._closing.is_set)
+                collection.tidy(Leisure(self._closing))
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""

@@ -202,11 +202,17 @@ def drop_unused_vectors(connection: Connection, ended: Iterable[int]) -> None:
 _UNUSED = "NOT EXISTS (SELECT 1 FROM live_passages p WHERE p.content_sha = vectors.content_sha)"
 
 
-def unused_vectors(connection: Connection) -> list[bytes]:
-    """The content of those that no live passage has; none while a job may still come to name them."""
+def unused_vectors(connection: Connection, after: bytes, most: int) -> tuple[list[bytes], bytes | None]:
+    """Of so many vectors that follow, the content of those that no live passage has; and of the last one, if any.
+
+    None follow while a job may still come to name them.
+    """
     if unfinished_jobs(connection):
-        return []
-    return [row[0] for row in connection.execute(f"SELECT content_sha FROM vectors WHERE {_UNUSED}")]
+        return [], None
+    following = connection.execute(
+        f"SELECT content_sha, {_UNUSED} FROM vectors WHERE content_sha > ? ORDER BY content_sha LIMIT ?", (after, most)
+    ).fetchall()
+    return [sha for sha, is_unused in following if is_unused], following[-1][0] if following else None
 
 
 def drop_vectors(connection: Connection, content_shas: Iterable[bytes]) -> None:

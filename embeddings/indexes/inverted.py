@@ -39,7 +39,7 @@ SEED = 1
 FITTED_ON = 1000
 """Rows whose neighbours tell how far a search has to look."""
 NEIGHBOURS = 10
-FITTED_RECALL = 0.999
+FITTED_RECALL = 0.998
 """Of the neighbours of stored rows; questions lie farther from all of them, and lose more."""
 SEEN_FIRST = 0.02
 """Of all rows, before it is decided how much farther to look."""
@@ -93,11 +93,10 @@ class InvertedIndex(FlatIndex):
 
     def _near(self, way: _Lists, k: int, allowed: Rows | None) -> int:
         """How many lists are looked into first."""
-        seen = np.cumsum(self._allowed_sizes(allowed)[way.numbers])
-        wanted = max(SEEN_FIRST * self._index.ntotal, ROWS_PER_RESULT * k)
-        near = min(int(np.searchsorted(seen, wanted)) + 1, len(seen))
-        if allowed is not None and self._sizes[way.numbers[:near]].sum() > MOST_ON_THE_WAY * seen[near - 1]:
-            return len(seen)
+        sizes = self._allowed_sizes(allowed)[way.numbers]
+        near = int(_lists_until(max(SEEN_FIRST * self._index.ntotal, ROWS_PER_RESULT * k), sizes))
+        if allowed is not None and self._sizes[way.numbers[:near]].sum() > MOST_ON_THE_WAY * sizes[:near].sum():
+            return len(sizes)
         return near
 
     def _far(self, way: _Lists, found: Vectors, k: int) -> int:
@@ -237,12 +236,18 @@ def _fitted_margin(index: faiss.IndexIVFScalarQuantizer) -> float:
     of_lists = np.empty_like(of_nearest_lists)
     np.put_along_axis(of_lists, lists, of_nearest_lists, axis=1)
     list_of_row = _list_of_each_row(index)
-    seen = np.cumsum(np.bincount(list_of_row, minlength=index.nlist)[lists], axis=1)
-    last_of_first = np.minimum((seen < SEEN_FIRST * index.ntotal).sum(axis=1, keepdims=True), index.nlist - 1)
+    sizes = np.bincount(list_of_row, minlength=index.nlist)[lists]
+    seen_first = _lists_until(SEEN_FIRST * index.ntotal, sizes)[:, np.newaxis]
     of_their_lists = np.take_along_axis(of_lists, list_of_row[nearest], axis=1)
-    are_seen_first = of_their_lists >= np.take_along_axis(of_nearest_lists, last_of_first, axis=1)
+    are_seen_first = of_their_lists >= np.take_along_axis(of_nearest_lists, seen_first - 1, axis=1)
     behind = np.where(are_seen_first, 0.0, similarities[:, -1:] - of_their_lists)
     return round(float(np.quantile(behind, FITTED_RECALL, method="higher")), 4)
+
+
+def _lists_until(rows: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the first lists, of these sizes along the last axis, hold so many rows together; all, if too few."""
+    fewer: NDArray[np.int64] = (np.cumsum(sizes, axis=-1) < rows).sum(axis=-1)
+    return np.minimum(fewer + 1, sizes.shape[-1])
 
 
 def _read_margin(path: Path) -> float:

@@ -321,6 +321,22 @@ def test_what_a_killed_process_left_is_told_and_removed(open_library: OpenLibrar
     assert happens(lambda: len(list(notes.originals.all())) == 1 and vectors(notes) == 1)
 
 
+def test_unused_vectors_are_dropped_in_steps_that_can_be_stopped(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embeddings.erasing.LOOKED_UP", 2)
+    collection.put("wren", plain("A wren sings."))
+    unused = {bytes([first]): np.zeros(collection._parts.encoder.dimension, np.float32) for first in range(0, 250, 50)}
+    with collection.database.writing() as connection:
+        store_vectors(connection, unused)
+    steps = iter([False, True])
+    collection.drop_unused_vectors(lambda: next(steps))
+    assert 1 < vectors(collection) < 6
+    collection.drop_unused_vectors()
+    assert vectors(collection) == 1
+    assert [hit.passage.text for hit in collection.search("wren", top_k=1).hits] == ["A wren sings."]
+
+
 def test_what_an_unfinished_job_has_encoded_stays_until_it_is_cancelled(
     library: Library, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from embeddings.checkpoints import Checkpoints
 from embeddings.collection import Collection
 from embeddings.corpus.database import Database
 from embeddings.errors import DiskFull, StoreCorrupt, StoreReadOnly
-from embeddings.library import Check, Rest
+from embeddings.library import LEISURELY_SHARE, Check, Leisure, Rest
 from embeddings.live_view import LiveView, Patience
 from tests.integration.conftest import OpenLibrary, happens, plain
 
@@ -98,6 +99,32 @@ def test_writing_has_come_to_rest_when_nothing_came_for_a_while(
     notes.live.checkpoint_seconds = 1.0
     rest = Rest(clock=itertools.count().__next__)
     assert [rest.look({notes: seq}) for seq in (1, 1, 2, 2, 2, 2)] == [[], [], [], [], [notes], []]
+
+
+def test_work_that_nobody_waits_for_takes_no_more_than_its_share() -> None:
+    closing = Closing()
+    leisure = Leisure(closing, clock=lambda: closing.time)
+    for worked in (0.5, 0.0, 2.0):
+        closing.time += worked
+        assert not leisure()
+    assert pytest.approx(LEISURELY_SHARE * closing.time) == 2.5
+
+
+def test_work_that_nobody_waits_for_ends_when_the_library_closes() -> None:
+    closing = threading.Event()
+    leisure = Leisure(closing, clock=itertools.count(step=3600).__next__)
+    threading.Timer(0.05, closing.set).start()
+    assert leisure()
+
+
+class Closing(threading.Event):
+    """Time passes only while it is waited for, or is made to."""
+
+    time = 0.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.time += timeout or 0.0
+        return self.is_set()
 
 
 def test_checkpoints_leave_writers_the_machine_for_longer_than_they_take(
