@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 2.0
 """Between two looks at what has been written."""
 LOOKS_BETWEEN_CHECKPOINTS = 300
-LEISURELY_SHARE = 0.25
-"""Of the time, that what is looked through after a start may take from the questions that come meanwhile."""
+LEISURELY_SHARE = 0.1
+"""Of the time, for looking through what was stored after a start: the questions that come meanwhile are worth more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Rest:
 
 
 class Leisure:
-    """For work that nobody waits for: called by it now and then, it rests, so that the work takes no more than its share.
+    """For work that nobody waits for: called by it now and then, it rests, so that the work takes no more than a share.
 
     It tells whether the work is to end, since the library closes; that ends the rest too.
     """
