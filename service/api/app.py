@@ -87,17 +87,17 @@ async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) 
         yield {"turnstile": _turnstile(app)}
     finally:
         watch.cancel()
+        app.state.gates.close()
         if engine is None:
             await to_thread.run_sync(app.state.engine.close)
 
 
 def _turnstile(app: FastAPI) -> Turnstile:
-    asking = (*questions.single.routes, *questions.several.routes)
+    asking = [route for route in (*questions.single.routes, *questions.several.routes) if isinstance(route, APIRoute)]
     return Turnstile(
-        gate=app.state.gates.questions,
+        gates={route.path.encode(): app.state.gates.before(route.path) for route in asking},
         access=app.state.access,
         metrics=app.state.metrics,
-        paths={route.path.encode() for route in asking if isinstance(route, APIRoute)},
     )
 
 

@@ -60,9 +60,13 @@ class Desk:
             await self.reach(name, min_seq)
             return await self.gates.lookups.run(partial(_look, self.library, name, call))
 
-    async def question(self, call: Callable[[], Result]) -> Result:
+    async def search(self, call: Callable[[], Result]) -> Result:
         """Raises Busy, and ClientDisconnect where nobody waits for the result any more before its turn."""
-        return await unless_gone(self.receive, partial(self.gates.questions.run, call))
+        return await unless_gone(self.receive, partial(self.gates.searches.run, call))
+
+    async def ask(self, call: Callable[[], Result]) -> Result:
+        """Raises Busy and ClientDisconnect, like a search."""
+        return await unless_gone(self.receive, partial(self.gates.asks.run, call))
 
     async def write(self, call: Callable[[], Result]) -> Result:
         return await self.gates.writes.run(call)

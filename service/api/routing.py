@@ -162,7 +162,7 @@ class QuestionRoute(ContractRoute):
 
     def _admit(self, request: Request) -> None:
         """Before all else: a refusal has to cost little where there are many."""
-        request.app.state.gates.questions.require_room()
+        request.app.state.gates.before(self.path).require_room()
         super()._admit(request)
 
 

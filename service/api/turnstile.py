@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from embeddings.errors import Busy
@@ -24,18 +24,18 @@ _UNUSUAL = frozenset({b"origin", b"expect", b"transfer-encoding", b"upgrade", b"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turnstile:
-    gate: Gate
+    gates: Mapping[bytes, Gate]
+    """By the path of each call that it stands before; all are by POST."""
     access: Access
     metrics: Metrics
-    paths: Set[bytes]
-    """Of the calls that it stands before, each by POST."""
 
     def refusal(self, method: bytes, path: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
         """The whole response; None where the request may pass, or has to be looked at more closely."""
-        if method != b"POST" or path not in self.paths:
+        gate = self.gates.get(path)
+        if gate is None or method != b"POST":
             return None
         try:
-            self.gate.require_room()
+            gate.require_room()
         except Busy as busy:
             return self._written(busy, path.decode("ascii"), headers)
         return None

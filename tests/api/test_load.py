@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import anyio
@@ -106,6 +107,32 @@ def test_nothing_is_computed_for_a_client_that_left_while_it_waited(work: Work) 
     assert work.done == ["first", "third"]
 
 
+def test_an_error_in_a_call_whose_client_left_is_nobodys(caplog: pytest.LogCaptureFixture) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def failing() -> None:
+        begun.set()
+        assert may_end.wait(10)
+        raise ValueError("of a call")
+
+    async def scenario() -> None:
+        gate = Gate(width=1, waiting=0)
+        left = asyncio.Event()
+        call = asyncio.create_task(unless_gone(leaving_at(left), partial(gate.run, failing)))
+        await until(begun.is_set)
+        left.set()
+        await anyio.sleep(0.01)
+        may_end.set()
+        with pytest.raises(ClientDisconnect):
+            await call
+        with pytest.raises(ValueError, match="of a call"):
+            await gate.run(failing)
+
+    anyio.run(scenario)
+    gc.collect()
+    assert not caplog.records
+
+
 def leaving_at(moment: asyncio.Event) -> Receive:
     async def receive() -> Message:
         await moment.wait()
@@ -125,9 +152,12 @@ def test_what_is_under_way_is_ended_though_its_client_left(work: Work) -> None:
         with pytest.raises(Busy):
             await gate.run(partial(work, "another"))
         work.may_end.set()
-        assert await only == "only"
+        with pytest.raises(ClientDisconnect):
+            await only
+        assert gate.occupied == 0
 
     anyio.run(scenario)
+    assert work.done == ["only"]
 
 
 @pytest.fixture
@@ -136,10 +166,16 @@ def small(other_settings: Callable[..., Settings], engine: Engine) -> FastAPI:
     return create_app(other_settings(threads=1, waiting_reads=3), engine=engine)
 
 
+@contextmanager
+def no_room(small: FastAPI) -> Iterator[None]:
+    with small.state.gates.asks.admission(4), small.state.gates.searches.admission(4):
+        yield
+
+
 def test_a_batch_takes_as_many_places_as_it_has_questions(small: FastAPI, lighthouse: str) -> None:
     question = {"question": "How tall is the tower?", "collection": lighthouse}
     with calling(small) as api, ExitStack() as waiting:
-        waiting.enter_context(small.state.gates.questions.admission())
+        waiting.enter_context(small.state.gates.searches.admission())
         assert status(api, {"requests": [question] * 3}) == 200
         assert status(api, {"requests": [question] * 4}) == 503
         waiting.close()
@@ -150,8 +186,15 @@ def status(api: Api, body: object) -> int:
     return api("POST", "/v1/search/batch", json=body).status_code
 
 
+def test_who_searches_does_not_wait_for_those_who_ask(small: FastAPI, lighthouse: str) -> None:
+    question = {"question": "How tall is the tower?", "collection": lighthouse}
+    with calling(small) as api, small.state.gates.asks.admission(4):
+        assert api("POST", "/v1/ask", json=question).status_code == 503
+        assert api("POST", "/v1/search", json=question).status_code == 200
+
+
 def test_a_refusal_reads_nothing_of_the_question(small: FastAPI) -> None:
-    with calling(small) as api, small.state.gates.questions.admission(4):
+    with calling(small) as api, no_room(small):
         response = api("POST", "/v1/ask", content=b"{", headers={"Content-Type": "application/json"})
         assert response.status_code == 503
         assert response.headers["retry-after"] == "1"
@@ -187,7 +230,7 @@ def test_who_is_turned_away_can_ask_again_on_the_same_connection(
     caplog.set_level("INFO", "loccit.requests")
     connection = http.client.HTTPConnection(*address, timeout=10)
     with closing(connection):
-        with small.state.gates.questions.admission(4):
+        with no_room(small):
             for path in ("/v1/search", "/v1/ask", "/v1/ask/batch"):
                 connection.request("POST", path, body, headers)
                 refused = connection.getresponse()
@@ -205,7 +248,7 @@ def test_who_is_turned_away_can_ask_again_on_the_same_connection(
 
 def test_a_refusal_is_the_same_on_the_short_way_and_on_the_long_one(small: FastAPI, address: tuple[str, int]) -> None:
     long_way = {"Origin": f"http://127.0.0.1:{address[1]}", "X-Request-Id": "mine"}
-    with small.state.gates.questions.admission(4):
+    with no_room(small):
         short, long = (_asked(address, headers) for headers in ({"X-Request-Id": "mine"}, long_way))
     assert short == long
 
@@ -219,7 +262,7 @@ def _asked(address: tuple[str, int], headers: Mapping[str, str]) -> tuple[int, d
 
 
 def test_the_body_of_who_is_turned_away_is_not_waited_for(small: FastAPI, address: tuple[str, int]) -> None:
-    with small.state.gates.questions.admission(4), socket.create_connection(address, timeout=10) as connection:
+    with no_room(small), socket.create_connection(address, timeout=10) as connection:
         head = f"POST /v1/ask HTTP/1.1\r\nHost: 127.0.0.1:{address[1]}\r\nContent-Length: 4\r\n\r\n".encode()
         for sent in (head, b"body" + head, b"bo"):
             connection.sendall(sent)
@@ -240,6 +283,6 @@ def test_the_body_of_who_is_turned_away_is_not_waited_for(small: FastAPI, addres
 def test_others_are_answered_as_always_while_questions_are_turned_away(
     small: FastAPI, address: tuple[str, int], line: str, host: str, status: int
 ) -> None:
-    with small.state.gates.questions.admission(4), socket.create_connection(address, timeout=10) as connection:
+    with no_room(small), socket.create_connection(address, timeout=10) as connection:
         connection.sendall(f"{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
         assert connection.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())

@@ -242,7 +242,7 @@ def test_more_than_may_wait_is_refused_at_once(
     asked = {"question": "Why?", "collection": collection}
     app = create_app(other_settings(threads=1, waiting_reads=1), engine=engine)
     with calling(app) as api:
-        with app.state.gates.questions.admission(), app.state.gates.questions.admission():
+        with app.state.gates.searches.admission(), app.state.gates.searches.admission():
             response = api("POST", "/v1/search", json=asked)
             problem(response, 503)
             assert response.headers["retry-after"] == "1"

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from embeddings.errors import LoccitError, SequenceNotReached, UnknownCollection
 from service.api.dependencies import Desk, DeskDep
+from service.api.gates import Gate
 from service.api.leaving import unless_gone
 from service.api.problems import NOT_BUILT_YET, Problem, naming, problem_object, problem_of
 from service.api.replies import json_reply, problems
@@ -37,7 +38,7 @@ async def search(body: SearchBody, desk: DeskDep) -> Response:
     """The passages that fit a question best."""
     with naming(_FIELDS):
         await desk.reach(body.collection, body.min_seq)
-        return json_reply(await desk.question(partial(_search, desk, body)))
+        return json_reply(await desk.search(partial(_search, desk, body)))
 
 
 @single.post("/v1/ask", response_model=AnswerModel, responses={**_REFUSED, **problems(501)})
@@ -46,20 +47,22 @@ async def ask(body: AskBody, desk: DeskDep) -> Response:
     _refuse_unbuilt(body)
     with naming(_FIELDS):
         await desk.reach(body.collection, body.min_seq)
-        return json_reply(await desk.question(partial(_ask, desk, body)))
+        return json_reply(await desk.ask(partial(_ask, desk, body)))
 
 
 @several.post("/v1/search/batch", response_model=SearchBatchModel, responses=_REFUSED)
 async def search_batch(body: SearchBatchBody, desk: DeskDep, request: Request) -> Response:
     """Several searches; a problem stands in the place of one that failed."""
-    found = await unless_gone(desk.receive, partial(_all, desk, body.requests, partial(_search, desk), request.scope))
+    call = partial(_all, desk, desk.gates.searches, body.requests, partial(_search, desk), request.scope)
+    found = await unless_gone(desk.receive, call)
     return json_reply(SearchBatchModel(responses=found))
 
 
 @several.post("/v1/ask/batch", response_model=AnswerBatchModel, responses=_REFUSED)
 async def ask_batch(body: AskBatchBody, desk: DeskDep, request: Request) -> Response:
     """Several questions; a problem stands in the place of one that failed."""
-    found = await unless_gone(desk.receive, partial(_all, desk, body.requests, partial(_ask, desk), request.scope))
+    call = partial(_all, desk, desk.gates.asks, body.requests, partial(_ask, desk), request.scope)
+    found = await unless_gone(desk.receive, call)
     return json_reply(AnswerBatchModel(responses=found))
 
 
@@ -93,7 +96,7 @@ def _refuse_unbuilt(body: AskBody) -> None:
 
 
 async def _all(
-    desk: Desk, requests: Sequence[Asked], call: Callable[[Asked], Answered], scope: Scope
+    desk: Desk, gate: Gate, requests: Sequence[Asked], call: Callable[[Asked], Answered], scope: Scope
 ) -> list[Answered | ProblemModel]:
     """Each as if it were alone, as many at a time as the gate lets through."""
     found: list[Answered | ProblemModel | None] = [None] * len(requests)
@@ -102,13 +105,13 @@ async def _all(
         try:
             with naming(_FIELDS):
                 await desk.reach(body.collection, body.min_seq)
-                found[place] = await desk.gates.questions.run_admitted(partial(call, body))
+                found[place] = await gate.run_admitted(partial(call, body))
         except Exception as error:
             if not isinstance(error, LoccitError | Problem):
                 _log.exception("failed in a batch")
             found[place] = ProblemModel.model_validate(problem_object(problem_of(error), scope))
 
-    with desk.gates.questions.admission(len(requests)):
+    with gate.admission(len(requests)):
         async with anyio.create_task_group() as tasks:
             for place, body in enumerate(requests):
                 tasks.start_soon(one, place, body)
