@@ -71,19 +71,26 @@ class Rest:
 
 
 class Leisure:
-    """For work that nobody waits for: called by it now and then, it rests, so that the work takes no more than a share.
+    """For work without hurry: called by it now and then, it rests, so that the work takes no more than a share.
 
-    It tells whether the work is to end, since the library closes; that ends the rest too.
+    It rests only while nothing else waits for the end of the work. It tells whether that is to come at once, since the
+    library closes; that ends the rest too.
     """
 
-    def __init__(self, closing: threading.Event, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        closing: threading.Event,
+        others_wait: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._closing = closing
+        self._others_wait = others_wait
         self._clock = clock
         self._at_work_since = clock()
 
     def __call__(self) -> bool:
         worked = self._clock() - self._at_work_since
-        is_closing = self._closing.wait(worked * (1 / LEISURELY_SHARE - 1))
+        is_closing = self._closing.wait(0 if self._others_wait() else worked * (1 / LEISURELY_SHARE - 1))
         self._at_work_since = self._clock()
         return is_closing
 
@@ -103,6 +110,8 @@ class Library:
         self._quarantined: dict[str, str] = {}
         self._closing = threading.Event()
         self._maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
+        self._awaited: set[tuple[Collection, Patience]] = set()
+        """Checkpoints whose turn has not come yet."""
         self._timer = threading.Thread(target=self._look_regularly, name="checkpoint timer", daemon=True)
         make_folder(folder)
         with ExitStack() as opened:
@@ -141,7 +150,7 @@ class Library:
         """What was too large to be checked before it was opened."""
         with _logging("collection not checked", collection):
             try:
-                collection.database.check(Leisure(self._closing))
+                collection.database.check(self._leisure())
             except StoreCorrupt as error:
                 # Those that still hold it write nothing more into a store that nobody is going to read from.
                 collection.retire(partial(_damaged, collection.name, str(error)))
@@ -150,10 +159,13 @@ class Library:
                         del self._collections[collection.name]
                         self._quarantine(collection.name, error)
 
+    def _leisure(self) -> Leisure:
+        return Leisure(self._closing, others_wait=lambda: bool(self._awaited))
+
     def _tidy(self, collection: Collection) -> None:
         if self._collections.get(collection.name) is collection and not self._closing.is_set():
             with _logging("collection not tidied", collection):
-                collection.tidy(Leisure(self._closing))
+                collection.tidy(self._leisure())
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""
@@ -271,10 +283,14 @@ class Library:
         self._checkpoint_later(collection, WHILE_WRITING)
 
     def _checkpoint_later(self, collection: Collection, patience: Patience) -> None:
-        if collection.live.is_checkpoint_due(patience) and not self._closing.is_set():
-            self._maintenance.submit(self._checkpoint, collection, patience)
+        awaited = (collection, patience)
+        if awaited in self._awaited or self._closing.is_set() or not collection.live.is_checkpoint_due(patience):
+            return
+        self._awaited.add(awaited)
+        self._maintenance.submit(self._checkpoint, collection, patience)
 
     def _checkpoint(self, collection: Collection, patience: Patience) -> None:
+        self._awaited.discard((collection, patience))
         with _logging("checkpoint failed", collection):
             if not self._closing.is_set():
                 collection.live.checkpoint(patience, self._closing.is_set)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,20 +102,47 @@ def test_writing_has_come_to_rest_when_nothing_came_for_a_while(
     assert [rest.look({notes: seq}) for seq in (1, 1, 2, 2, 2, 2)] == [[], [], [], [], [notes], []]
 
 
-def test_work_that_nobody_waits_for_takes_no_more_than_its_share() -> None:
+def test_work_without_hurry_takes_no_more_than_its_share() -> None:
     closing = Closing()
-    leisure = Leisure(closing, clock=lambda: closing.time)
+    leisure = Leisure(closing, others_wait=lambda: False, clock=lambda: closing.time)
     for worked in (0.5, 0.0, 2.0):
         closing.time += worked
         assert not leisure()
     assert pytest.approx(LEISURELY_SHARE * closing.time) == 2.5
 
 
-def test_work_that_nobody_waits_for_ends_when_the_library_closes() -> None:
+def test_work_without_hurry_hurries_while_others_wait() -> None:
+    closing = Closing()
+    leisure = Leisure(closing, others_wait=lambda: True, clock=lambda: closing.time)
+    closing.time += 2.0
+    assert not leisure()
+    assert closing.time == 2.0
+
+
+def test_work_without_hurry_ends_when_the_library_closes() -> None:
     closing = threading.Event()
-    leisure = Leisure(closing, clock=itertools.count(step=3600).__next__)
+    leisure = Leisure(closing, others_wait=lambda: False, clock=itertools.count(step=3600).__next__)
     threading.Timer(0.05, closing.set).start()
     assert leisure()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_checkpoint_hurries_what_is_looked_through_before_it(
+    open_library: OpenLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_it_may_not_rest(self: Collection, is_cancelled: Callable[[], bool]) -> None:
+        has_rested = True
+        while has_rested and not is_cancelled():
+            time.sleep(0.02)
+            began = time.monotonic()
+            has_rested = not is_cancelled() and time.monotonic() - began > 0.1
+
+    monkeypatch.setattr(Collection, "tidy", until_it_may_not_rest)
+    library = open_library()
+    library.create("notes")
+    notes = library.collection("notes")
+    fill(notes, 6)
+    assert happens(lambda: not notes.live.is_dirty)
 
 
 class Closing(threading.Event):
