@@ -18,9 +18,6 @@ from embeddings.errors import Busy
 from service.settings import Settings
 
 Result = TypeVar("Result")
-THREADS_OF_A_SEARCH = 2
-"""It looks up words in one while it encodes in another. More searches at a time than there are processors for hold each
-other up: Python does one thing at a time."""
 _WEIGHT_OF_NEW = 0.1
 
 
@@ -134,7 +131,7 @@ def gates_of(settings: Settings) -> Gates:
     reading = partial(Gate, waiting=settings.waiting_reads, longest_wait_seconds=settings.longest_wait_seconds)
     return Gates(
         asks=reading(width=settings.threads),
-        searches=reading(width=max(1, settings.threads // THREADS_OF_A_SEARCH)),
+        searches=reading(width=settings.threads),
         lookups=reading(width=4),
         writes=Gate(width=4, waiting=settings.waiting_writes),
         sequences=Gate(width=32, waiting=0),
