@@ -87,7 +87,6 @@ async def _lifespan(app: FastAPI, *, settings: Settings, engine: Engine | None) 
         yield {"turnstile": _turnstile(app)}
     finally:
         watch.cancel()
-        app.state.gates.close()
         if engine is None:
             await to_thread.run_sync(app.state.engine.close)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import TypeVar
 
-from anyio import CancelScope
+from anyio import CapacityLimiter, Semaphore, fail_after, to_thread
 
 from embeddings.errors import Busy
 from service.settings import Settings
@@ -22,11 +19,12 @@ _WEIGHT_OF_NEW = 0.1
 
 
 class Gate:
-    """First come, first served. Its threads take call after call, and do not wait for the event loop in between."""
+    """First come, first served."""
 
     def __init__(self, *, width: int, waiting: int, longest_wait_seconds: float | None = None) -> None:
         self._width = width
-        self._threads = ThreadPoolExecutor(width, thread_name_prefix="gate")
+        self._turns = Semaphore(width, fast_acquire=True)
+        self._threads = CapacityLimiter(width)
         self._longest_wait_seconds = longest_wait_seconds
         self._seconds_a_call = 0.0
         self._room = self._size = width + waiting
@@ -61,43 +59,25 @@ class Gate:
     async def run(self, call: Callable[[], Result]) -> Result:
         """Runs the call in a thread. Raises Busy where there is no place, or its turn does not come in time."""
         with self.admission():
-            return await self._turn(call, self._longest_wait_seconds)
+            try:
+                with fail_after(self._longest_wait_seconds):
+                    await self._turns.acquire()
+            except TimeoutError:
+                raise Busy("Those that came before take too long; try again in a moment.") from None
+            return await self._take_turn(call)
 
     async def run_admitted(self, call: Callable[[], Result]) -> Result:
         """One of several calls that were let in together; they wait for each other."""
-        return await self._turn(call, None)
+        await self._turns.acquire()
+        return await self._take_turn(call)
 
-    def close(self) -> None:
-        """What is under way goes on to its end."""
-        self._threads.shutdown(wait=False)
-
-    async def _turn(self, call: Callable[[], Result], longest_wait_seconds: float | None) -> Result:
-        turn = self._threads.submit(copy_context().run, self._timed, call)
-        end = asyncio.wrap_future(turn)
-        end.add_done_callback(_look_at)
-        try:
-            await asyncio.wait([end], timeout=longest_wait_seconds)
-        finally:
-            if not (end.done() or turn.cancel()):
-                # It has begun, and keeps its place until it ends, though its client may have left.
-                with CancelScope(shield=True):
-                    await asyncio.wait([end])
-        if turn.cancelled():
-            raise Busy("Those that came before take too long; try again in a moment.")
-        return await end
-
-    def _timed(self, call: Callable[[], Result]) -> Result:
+    async def _take_turn(self, call: Callable[[], Result]) -> Result:
         began = time.perf_counter()
         try:
-            return call()
+            return await to_thread.run_sync(call, limiter=self._threads)
         finally:
+            self._turns.release()
             self._seconds_a_call += _WEIGHT_OF_NEW * (time.perf_counter() - began - self._seconds_a_call)
-
-
-def _look_at(end: asyncio.Future[Result]) -> None:
-    """An error that nobody is left to be told of would be logged as one that nobody caught."""
-    if not end.cancelled():
-        end.exception()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +97,7 @@ class Gates:
         return self.searches if path.startswith("/v1/search") else self.asks
 
     def occupied(self) -> dict[str, int]:
-        return {name: gate.occupied for name, gate in self._by_name().items()}
-
-    def close(self) -> None:
-        for gate in self._by_name().values():
-            gate.close()
-
-    def _by_name(self) -> dict[str, Gate]:
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        return {each.name: getattr(self, each.name).occupied for each in fields(self)}
 
 
 def gates_of(settings: Settings) -> Gates:
