@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from embeddings import retrieval
 from embeddings.ahead import ahead, grouped
 from embeddings.arrays import Vectors
-from embeddings.checkpoints import Checkpoints
 from embeddings.corpus import passages, records, writes
 from embeddings.corpus.conditions import condition
 from embeddings.corpus.database import Connection, Database
@@ -24,7 +22,6 @@ from embeddings.domain import (
     Original,
     Passage,
     PutReceipt,
-    SearchResult,
     Source,
     VersionText,
 )
@@ -37,7 +34,8 @@ from embeddings.ingestion import PreparedDocument, encoded_texts
 from embeddings.live_view import LiveView
 from embeddings.parts import Parts
 from embeddings.recutting import FINGERPRINT, Recutting
-from embeddings.registry import NAME
+from embeddings.registry import NAME, STORE
+from embeddings.searchable import INDEXES, Searchable, checkpoints_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,29 +75,33 @@ class Upkeep(Protocol):
         ...
 
 
-class Collection:
-    """Reads are of one moment and wait for nothing; writes are durable and searchable when they return.
+class Collection(Searchable):
+    """Writes are durable and searchable when they return.
 
-    Safe to call from many threads. Only one process may hold a collection, which the library's lease sees to.
+    Only one process may hold a collection, which the library's lease sees to; others may follow it.
     """
+
+    database: Database
+    live: LiveView
 
     def __init__(self, name: str, folder: Path, parts: Parts, upkeep: Upkeep) -> None:
         self.name = name
+        self.folder = folder
         self._parts = parts
         self._upkeep = upkeep
         self._retirement: Callable[[], LoccitError] | None = None
-        for part in (folder, folder / "index", folder / "originals"):
+        for part in (folder, folder / INDEXES, folder / "originals"):
             make_folder(part)
         remove_unfinished(folder)
         self.originals = Originals(folder / "originals")
-        self.database = Database(folder / "collection.db", schema="collection")
+        self.database = Database(folder / STORE, schema="collection")
         try:
-            self._open(folder / "index")
+            self._open()
         except BaseException:
             self.database.close()
             raise
 
-    def _open(self, indexes: Path) -> None:
+    def _open(self) -> None:
         self._committing = threading.Lock()
         self._encoding = PassageEncoding(self._parts.encoder, self.database, self._committing)
         self._begin()
@@ -111,14 +113,7 @@ class Collection:
             fingerprint=self._parts.fingerprint,
             of_the_encoder=self._parts.fingerprints_of_the_encoder,
         ).finish()
-        checkpoints = Checkpoints(
-            folder=indexes,
-            fingerprint=self._parts.fingerprint,
-            dimension=self._parts.encoder.dimension,
-            vectors=self._parts.vectors,
-            words=self._parts.words,
-        )
-        self.live = LiveView(self.database, checkpoints)
+        self.live = LiveView(self.database, checkpoints_of(self.folder, self._parts))
         self._erasing = Erasing(self.database, self.originals, self.live, self._committing)
         try:
             self._erasing.finish()
@@ -135,10 +130,6 @@ class Collection:
                 records.set_meta(connection, NAME, self.name)
 
     # Reading
-
-    @property
-    def seq(self) -> int:
-        return self.live.current.seq
 
     def wait_for(self, seq: int, *, timeout_seconds: float = 2.0) -> None:
         """Raises SequenceNotReached."""
@@ -186,12 +177,6 @@ class Collection:
                 sha256=found.text_sha.hex(),
             )
 
-    def slice(self, document_id: str, version: int, start: int, end: int) -> str:
-        """Text between two offsets, clamped. Raises UnknownDocument, UnknownVersion, DeletedDocument."""
-        with self.database.reading() as connection:
-            found = records.readable_version(connection, document_id, version)
-            return records.slice_text(connection, found.version_key, max(0, start), min(end, found.characters))
-
     def original(self, document_id: str, version: int | None = None) -> Original:
         """Raises UnknownDocument, UnknownVersion, DeletedDocument, StoreCorrupt."""
         with self.database.reading() as connection:
@@ -204,20 +189,6 @@ class Collection:
         """Of any version. Raises UnknownPassage, DeletedDocument."""
         with self.database.reading() as connection:
             return passages.passage_by_id(connection, self.name, passage_id)
-
-    def search(
-        self,
-        question: str,
-        *,
-        top_k: int,
-        filter: Filter | None = None,
-        max_per_document: int | None = None,
-        explain: bool = False,
-    ) -> SearchResult:
-        query = retrieval.Query(
-            question=question, top_k=top_k, filter=filter, max_per_document=max_per_document, explain=explain
-        )
-        return retrieval.search(query, self.live.current, self.database, self._parts.encoder, self.name)
 
     # Writing
 

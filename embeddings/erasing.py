@@ -11,7 +11,7 @@ from embeddings.ahead import grouped
 from embeddings.corpus import records, writes
 from embeddings.corpus.database import Connection, Database
 from embeddings.files import Originals
-from embeddings.live_view import LiveView
+from embeddings.live_view import PURGES, LiveView
 
 ERASING = "erasing"
 """In the store's own notes while traces of what was purged are left."""
@@ -43,6 +43,7 @@ class Erasing:
                 is_overdue = records.meta(connection, ERASING)
                 unnamed = writes.erase_document(connection, document_id)
                 records.set_meta(connection, ERASING, 1)
+                records.set_meta(connection, PURGES, (records.meta(connection, PURGES) or 0) + 1)
             if is_overdue:
                 self.finish()
             else:

@@ -191,6 +191,8 @@ class Library:
 
     def collection(self, name: str) -> Collection:
         """Raises UnknownCollection, StoreCorrupt."""
+        if (found := self._collections.get(name)) is not None:
+            return found  # Without the lock, under which others may be made or deleted.
         with self._lock:
             if name in self._quarantined:
                 raise _damaged(name, self._quarantined[name])

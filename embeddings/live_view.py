@@ -1,4 +1,7 @@
-"""The view that searches see: recovered at start, replaced after each write, checkpointed to disk now and then."""
+"""The view that searches see: recovered at start, replaced after each write, checkpointed to disk now and then.
+
+A process that only reads follows the store and the checkpoints of the one that writes.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from embeddings.arrays import Keys, Vectors
 from embeddings.checkpoints import Checkpoints, Generation, keys_digest
 from embeddings.corpus import passages, records
-from embeddings.corpus.database import Connection, Database
+from embeddings.corpus.database import Connection, Snapshots
 from embeddings.errors import DiskFull, IndexUnsound, LoccitError, SequenceNotReached, StoreReadOnly
 from embeddings.memory import give_back
 from embeddings.recall import recall
@@ -44,6 +48,8 @@ LONGEST_TAIL = 100_000
 """Rows: about 150 MB."""
 STEP = 500
 """Indexings that are taken into a view together."""
+PURGES = "purges"
+"""In the store's own notes: how many there have been."""
 BEFORE_ALL = -1
 """The `seq` of a view that holds nothing yet."""
 
@@ -52,20 +58,14 @@ class _GivenUp(Exception):
     """Nobody wants the generation any more that is being made."""
 
 
-class LiveView:
-    """Readers take `current` once and keep it; the one writer replaces it. Nobody waits for a checkpoint."""
+class StoreView:
+    """What a store holds. Readers take `current` once and keep it; whoever follows the store replaces it."""
 
-    def __init__(self, database: Database, checkpoints: Checkpoints) -> None:
+    def __init__(self, database: Snapshots, checkpoints: Checkpoints) -> None:
         self._database = database
         self._checkpoints = checkpoints
         self._publishing = threading.Lock()
-        self._writing_generation = threading.Lock()
         self._advanced = threading.Condition()
-        self._checkpointed_at = -math.inf
-        self.checkpoint_seconds = 0.0
-        """What the last one took."""
-        self.checkpoint_failure = ""
-        """Why the last one wrote no generation; empty where it did."""
         self._view = self._recovered()
 
     @property
@@ -85,6 +85,102 @@ class LiveView:
                     f"The collection is at seq {self._view.seq}, and {seq} did not arrive in {timeout_seconds:g} s."
                     " Try again later."
                 )
+
+    def _publish(self, view: View) -> None:
+        with self._advanced:
+            self._view = view
+            self._advanced.notify_all()
+
+    def _recovered(self) -> View:
+        """From the newest generation that is sound, brought up to date from the store; else from the store alone."""
+        for name in self._checkpoints.names():
+            try:
+                return self._loaded(name)
+            except IndexUnsound as doubt:
+                logger.warning("index generation rejected", extra={"reason": str(doubt)})
+        with self._database.reading() as connection:
+            if not len(passages.keys_at(connection, records.seq(connection))):
+                return empty_view(records.seq(connection))
+        return self._rebuilt()
+
+    def _loaded(self, name: str) -> View:
+        generation = self._checkpoints.load(name)
+        with self._database.reading() as connection:
+            if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(
+                generation.segment.passage_keys
+            ):
+                raise IndexUnsound("the index and the store differ")
+            return self._standing_on(generation, connection)
+
+    def _standing_on(self, generation: Generation, connection: Connection) -> View:
+        return self._caught_up(connection, base_view(generation.seq, generation.segment, generation.words))
+
+    def _rebuilt(self) -> View:
+        return self._in_memory()
+
+    def _in_memory(self) -> View:
+        with self._database.reading() as connection:
+            return self._caught_up(connection, empty_view(BEFORE_ALL))
+
+    def _caught_up(self, connection: Connection, view: View) -> View:
+        """In steps, so that no more than a step's words and vectors are in memory beside the view."""
+        changes = passages.changes_since(connection, view.seq)
+        dimension, indexes = self._checkpoints.dimension, self._checkpoints.vectors
+        for keys in _steps(changes.removed):
+            view = view.without(passages.indexed(connection, keys, dimension=dimension, with_vectors=False))
+        for keys in _steps(changes.added):
+            view = view.including(passages.indexed(connection, keys, dimension=dimension), indexes)
+        return replace(view, seq=changes.seq)
+
+
+class FollowingView(StoreView):
+    """Of a process that only reads: it also takes over the checkpoints that another one makes."""
+
+    def __init__(self, database: Snapshots, checkpoints: Checkpoints) -> None:
+        self._stands_on = _newest(database, checkpoints)
+        super().__init__(database, checkpoints)
+
+    def renew(self) -> None:
+        """Stand on the newest generation, if it is another one, or begin anew where something was purged since.
+
+        What was deleted and purged between two looks is in no change that could be followed. Raises IndexUnsound.
+        """
+        newest = _newest(self._database, self._checkpoints)
+        if newest == self._stands_on:
+            return
+        self._stands_on = newest
+        generation = self._checkpoints.load(newest.generation) if newest.generation else None
+        with self._publishing, self._database.reading() as connection:
+            self._publish(
+                self._standing_on(generation, connection)
+                if generation
+                else self._caught_up(connection, empty_view(BEFORE_ALL))
+            )
+
+
+class _Newest(NamedTuple):
+    generation: str
+    """Empty where there is none."""
+    purges: int
+    """That there have been so far."""
+
+
+def _newest(database: Snapshots, checkpoints: Checkpoints) -> _Newest:
+    with database.reading() as connection:
+        return _Newest(next(iter(checkpoints.names()), ""), records.meta(connection, PURGES) or 0)
+
+
+class LiveView(StoreView):
+    """Of the one process that writes: it also makes the checkpoints. Nobody waits for one."""
+
+    def __init__(self, database: Snapshots, checkpoints: Checkpoints) -> None:
+        self._writing_generation = threading.Lock()
+        self._checkpointed_at = -math.inf
+        self.checkpoint_seconds = 0.0
+        """What the last one took."""
+        self.checkpoint_failure = ""
+        """Why the last one wrote no generation; empty where it did."""
+        super().__init__(database, checkpoints)
 
     def is_checkpoint_due(self, patience: Patience) -> bool:
         view = self._view
@@ -143,32 +239,6 @@ class LiveView:
         self.checkpoint()
         self._checkpoints.remove_older(keep=0 if self._view.base is None else 1)
 
-    def _publish(self, view: View) -> None:
-        with self._advanced:
-            self._view = view
-            self._advanced.notify_all()
-
-    def _recovered(self) -> View:
-        """From the newest generation that is sound, brought up to date from the store; else from the store alone."""
-        for name in self._checkpoints.names():
-            try:
-                return self._loaded(name)
-            except IndexUnsound as doubt:
-                logger.warning("index generation rejected", extra={"reason": str(doubt)})
-        with self._database.reading() as connection:
-            if not len(passages.keys_at(connection, records.seq(connection))):
-                return empty_view(records.seq(connection))
-        return self._rebuilt()
-
-    def _loaded(self, name: str) -> View:
-        generation = self._checkpoints.load(name)
-        with self._database.reading() as connection:
-            if keys_digest(passages.keys_at(connection, generation.seq)) != keys_digest(
-                generation.segment.passage_keys
-            ):
-                raise IndexUnsound("the index and the store differ")
-            return self._caught_up(connection, base_view(generation.seq, generation.segment, generation.words))
-
     def _rebuilt(self) -> View:
         with self._database.reading() as connection:
             seq, live = records.seq(connection), self._live(connection, self._database.reading)
@@ -222,20 +292,6 @@ class LiveView:
             return None
         self.checkpoint_failure = ""
         return generation
-
-    def _in_memory(self) -> View:
-        with self._database.reading() as connection:
-            return self._caught_up(connection, empty_view(BEFORE_ALL))
-
-    def _caught_up(self, connection: Connection, view: View) -> View:
-        """In steps, so that no more than a step's words and vectors are in memory beside the view."""
-        changes = passages.changes_since(connection, view.seq)
-        dimension, indexes = self._checkpoints.dimension, self._checkpoints.vectors
-        for keys in _steps(changes.removed):
-            view = view.without(passages.indexed(connection, keys, dimension=dimension, with_vectors=False))
-        for keys in _steps(changes.added):
-            view = view.including(passages.indexed(connection, keys, dimension=dimension), indexes)
-        return replace(view, seq=changes.seq)
 
 
 def _steps(keys: Keys) -> Iterator[Keys]:

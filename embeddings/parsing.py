@@ -1,7 +1,6 @@
 """Reads hostile files at arm's length: in another process, with little memory and time, and no network.
 
-Both ends speak frames: eight bytes of length, then that many bytes. A request is a frame of JSON and one of content, an
-answer one of JSON.
+A request is a frame of JSON and one of content, an answer one of JSON.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
@@ -18,14 +16,13 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import Any
 
 from embeddings.domain import Heading, LoadedDocument, Source, Span
 from embeddings.errors import InvalidInput, InvalidText, TooLarge, UnsupportedMediaType
+from embeddings.frames import read_frame, write_frame
 from embeddings.text import canonical
 
-_LENGTH = struct.Struct(">Q")
-_LONGEST_ANSWER = 256 << 20
 _DOCUMENTS_EACH = 500
 """After so many a worker is replaced, so that what its libraries do not free is freed."""
 _SPARE_SECONDS = 10.0
@@ -211,26 +208,6 @@ def _deadline(process: subprocess.Popen[bytes], seconds: float) -> Iterator[None
         yield
     finally:
         timer.cancel()
-
-
-def write_frame(stream: IO[bytes], content: bytes) -> None:
-    stream.write(_LENGTH.pack(len(content)))
-    stream.write(content)
-    stream.flush()
-
-
-def read_frame(stream: IO[bytes], *, longest: int = _LONGEST_ANSWER) -> bytes:
-    """Raises EOFError where the stream ends before the frame does."""
-    head = stream.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        raise EOFError
-    (length,) = _LENGTH.unpack(head)
-    if length > longest:
-        raise EOFError
-    content = stream.read(length)
-    if len(content) < length:
-        raise EOFError
-    return content
 
 
 def answer_of(loaded: LoadedDocument) -> bytes:

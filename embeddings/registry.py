@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from embeddings.corpus import records
-from embeddings.corpus.database import Database, reading_file
+from embeddings.corpus.database import Database, Snapshots, reading_file
 from embeddings.errors import StoreCorrupt
 from embeddings.files import UNFINISHED
 
@@ -33,7 +33,7 @@ def open_registry(folder: Path) -> Database:
         raise StoreCorrupt(detail) from None
 
 
-def registered(system: Database) -> dict[str, str]:
+def registered(system: Snapshots) -> dict[str, str]:
     """The folder of each collection by name."""
     with system.reading() as connection:
         return dict(connection.execute("SELECT name, folder FROM collections ORDER BY name").fetchall())

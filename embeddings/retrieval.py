@@ -16,7 +16,7 @@ from embeddings.ahead import meanwhile
 from embeddings.arrays import Keys, RowNumbers, Vectors
 from embeddings.corpus import passages as stored
 from embeddings.corpus.conditions import Condition, condition
-from embeddings.corpus.database import Connection, Database
+from embeddings.corpus.database import Connection, Snapshots
 from embeddings.domain import Hit, Scores, SearchResult
 from embeddings.filters import Filter
 from embeddings.ports import Encoder
@@ -49,7 +49,7 @@ class Stopwatch:
         self.timings_ms[name] = round(self.timings_ms.get(name, 0.0) + (time.perf_counter() - started) * 1000, 3)
 
 
-def search(query: Query, view: View, database: Database, encoder: Encoder, collection: str) -> SearchResult:
+def search(query: Query, view: View, database: Snapshots, encoder: Encoder, collection: str) -> SearchResult:
     """Search one immutable view. What was deleted since the view was made drops out when the store is read."""
     watch = Stopwatch()
     with watch.stage("total"), database.reading() as connection:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from embeddings.corpus.database import reading_file
 from embeddings.encoders.compiled import DEFAULT_MODEL, MANIFEST, CompiledEncoder
 from embeddings.errors import ModelUnavailable
+from embeddings.following import FollowedLibrary
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize
 from embeddings.indexes.inverted import InvertedIndexes
 from embeddings.indexes.tantivy import TantivyIndexes
@@ -19,6 +22,7 @@ from embeddings.loaders.formats import all_formats
 from embeddings.loaders.scans import Tesseract
 from embeddings.parts import Parts
 from embeddings.ports import Encoder
+from service.answerers.pool import Answerers
 from service.answering.answering import Answering
 from service.answering.calibration import CalibratedReader, Calibration, UnsoundCalibration
 from service.answering.ports import Reader
@@ -49,38 +53,78 @@ class Engine:
     jobs: Jobs
     keys: Keys
     answering: Answering
+    answerers: Answerers
 
     def close(self) -> None:
         """Finish what is being written, checkpoint, free the data folder."""
+        self.answerers.stop()
         self.jobs.close()
         self.library.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowingEngine:
+    """What answers for a process that serves."""
+
+    settings: Settings
+    library: FollowedLibrary
+    answering: Answering
+
+    def close(self) -> None:
+        self.library.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Models:
+    encoder: Encoder
+    reader: Reader
+    answering: Answering
+    parts: Parts
+
+
 def start(settings: Settings) -> Engine:
     """Open the data folder, load the models, take up unfinished jobs. Raises StoreLocked, ModelUnavailable."""
-    encoder = make_encoder(settings)
-    reader = calibrated(make_reader(settings, encoder), encoder, settings)
-    running_parts = parts(encoder, _tesseract(settings))
-    library = Library(settings.data, running_parts, free_disk_floor_bytes=settings.free_disk_floor_bytes)
-    try:
+    with ExitStack() as begun:
+        models = _models(settings)
+        answerers = Answerers(settings)
+        begun.callback(answerers.stop)
+        library = Library(settings.data, models.parts, free_disk_floor_bytes=settings.free_disk_floor_bytes)
+        begun.callback(library.close)
         load_seeds(library, wanted=settings.seeds)
-        return Engine(
+        answerers.open()
+        engine = Engine(
             settings=settings,
-            encoder=encoder,
-            reader=reader,
+            encoder=models.encoder,
+            reader=models.reader,
             library=library,
             jobs=Jobs(library),
             keys=Keys(library),
-            answering=Answering(
-                reader=reader,
-                encoder_name=encoder.name,
-                foreign=_foreign_reader(settings, encoder, reader),
-                speller=Speller(encoder.tokenizer.known_words()),
-            ),
+            answering=models.answering,
+            answerers=answerers,
         )
-    except BaseException:
-        library.close()
-        raise
+        begun.pop_all()
+        return engine
+
+
+def follow(settings: Settings, when: Callable[[], object]) -> FollowingEngine:
+    """Load the models and, once `when` returns, follow the data folder. Raises ModelUnavailable, StoreCorrupt."""
+    models = _models(settings)
+    when()
+    return FollowingEngine(
+        settings=settings, library=FollowedLibrary(settings.data, models.parts), answering=models.answering
+    )
+
+
+def _models(settings: Settings) -> _Models:
+    encoder = make_encoder(settings)
+    reader = calibrated(make_reader(settings, encoder), encoder, settings)
+    answering = Answering(
+        reader=reader,
+        encoder_name=encoder.name,
+        foreign=_foreign_reader(settings, encoder, reader),
+        speller=Speller(encoder.tokenizer.known_words()),
+    )
+    return _Models(encoder=encoder, reader=reader, answering=answering, parts=parts(encoder, _tesseract(settings)))
 
 
 def has_keys(settings: Settings) -> bool:

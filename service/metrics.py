@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -43,6 +43,9 @@ class Metrics:
             "loccit_queued", "Requests that wait or are worked on, by queue; jobs that are not finished.", ("queue",),
             registry=self.registry,
         )  # fmt: skip
+        self._processes = Gauge(
+            "loccit_answering_processes", "Processes that can search and ask beside this one.", registry=self.registry
+        )
         self._rejections = Counter(
             "loccit_rejections", "Requests answered with a problem, by its kind.", ("reason",), registry=self.registry
         )
@@ -64,12 +67,27 @@ class Metrics:
     def rejection(self, reason: str) -> None:
         self._rejections.labels(reason).inc()
 
+    def rejections(self, reason: str, *, method: str, route: str, status: int) -> Callable[[float], None]:
+        """Counts one of them, told the seconds that it took. For those that come by the thousand."""
+        rejections, requests = self._rejections.labels(reason), self._requests.labels(method, route, str(status))
+        times = self._seconds.labels(route)
+
+        def count(seconds: float) -> None:
+            rejections.inc()
+            requests.inc()
+            times.observe(seconds)
+
+        return count
+
     def loop_lag(self, seconds: float) -> None:
         self._lag.observe(seconds)
 
     def queued(self, queues: Mapping[str, int]) -> None:
         for name, length in queues.items():
             self._queued.labels(name).set(length)
+
+    def processes(self, ready: int) -> None:
+        self._processes.set(ready)
 
     def indexes(self, *, tail: int, dead: int, passages: int) -> None:
         self._tail.set(tail)

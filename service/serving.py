@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -15,7 +14,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from embeddings.memory import give_back
+from embeddings.memory import settle
 from service import bootstrap
 from service.api.app import create_app
 from service.receiving import PatientProtocol
@@ -35,10 +34,7 @@ def serve(settings: Settings) -> None:
         for stop in (signal.SIGINT, signal.SIGTERM):
             # The server listens to them by itself while it runs, but the engine is closed only afterwards.
             signal.signal(stop, server.handle_exit)
-        # What is here by now stays: looking through it for garbage would hold all threads up for some 50 ms.
-        gc.collect()
-        gc.freeze()
-        give_back()
+        settle()
         server.run(sockets=[listening])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     api_key: SecretStr | None = Field(default=None, min_length=16)
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
+    processes: int = Field(default=0, ge=0, le=64)
     waiting_reads: int = Field(default=64, ge=1)
     waiting_writes: int = Field(default=32, ge=1)
     longest_wait_seconds: float = Field(default=5.0, gt=0)
@@ -72,6 +74,11 @@ def unknown_variables() -> list[str]:
     """Names in the environment that look like settings and are none, most likely misspelt."""
     known = {_PREFIX + name.upper() for name in Settings.model_fields}
     return sorted(name for name in os.environ if name.upper().startswith(_PREFIX) and name.upper() not in known)
+
+
+def environment_of_children() -> dict[str, str]:
+    """As it is here, and with the modules that are found here."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @lru_cache(maxsize=64)

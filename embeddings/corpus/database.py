@@ -75,7 +75,42 @@ def _store_errors() -> Iterator[None]:
         raise StoreReadOnly("A write to disk failed. Check the disk, then restart the service.") from error
 
 
-class Database:
+class Snapshots:
+    """One file, only to be read, while this process or another one writes to it."""
+
+    def __init__(self, path: Path, *, verifies: bool = True) -> None:
+        """`verifies` False reads what can be read at all, whatever the checksums of its pages say."""
+        self._path = path
+        self._verification = "on" if verifies else "off"
+        self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A snapshot: everything read in the block is of one moment."""
+        with _store_errors():
+            try:
+                connection = self._idle.get_nowait()
+            except queue.Empty:
+                connection = self._open_reader()
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                self._idle.put(connection)
+
+    def _open_reader(self) -> apsw.Connection:
+        connection = _open_reader(self._path)
+        connection.pragma("checksum_verification", self._verification)
+        return connection
+
+    def close(self) -> None:
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
+
+
+class Database(Snapshots):
     """One file. Writes are serialised and durable when `writing` ends; reads never wait for them.
 
     Exactly one connection writes and checkpoints, so the WAL-reset corruption of SQLite before 3.51.3 cannot occur
@@ -83,11 +118,8 @@ class Database:
     """
 
     def __init__(self, path: Path, *, schema: str, verifies: bool = True) -> None:
-        """`verifies` False opens what can be read at all, whatever the checksums of its pages say."""
-        self._path = path
-        self._verification = "on" if verifies else "off"
+        super().__init__(path, verifies=verifies)
         self._lock = threading.RLock()
-        self._idle: queue.LifoQueue[apsw.Connection] = queue.LifoQueue()
         self._refusal: Callable[[], LoccitError] | None = None
         with _store_errors():
             existed = path.exists()
@@ -175,31 +207,13 @@ class Database:
                     self._refusal = _failed_before
                 raise
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A snapshot: everything read in the block is of one moment."""
-        with _store_errors():
-            try:
-                connection = self._idle.get_nowait()
-            except queue.Empty:
-                connection = self._open_reader()
-            try:
-                connection.execute("BEGIN")
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                self._idle.put(connection)
-
     def _open_reader(self) -> apsw.Connection:
         try:
-            connection = _open_reader(self._path)
+            return super()._open_reader()
         except apsw.CantOpenError:
             if self._refusal is not None:
                 raise self._refusal() from None
             raise
-        connection.pragma("checksum_verification", self._verification)
-        return connection
 
     def check(self, is_cancelled: Callable[[], bool]) -> None:
         """Look at every page that is in use, while others read and write. Raises StoreCorrupt.
@@ -239,8 +253,7 @@ class Database:
             return [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
 
     def close(self) -> None:
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        super().close()
         with self._lock:
             self._writer.close()
 

@@ -66,9 +66,10 @@ def _limit(limits: dict[str, float]) -> None:
 def _serve(requests: IO[bytes], answers: IO[bytes], processor_seconds: int, tesseract: dict[str, str] | None) -> None:
     from embeddings.domain import Source
     from embeddings.errors import InvalidInput, InvalidText
+    from embeddings.frames import read_frame, write_frame
     from embeddings.loaders.formats import file_formats
     from embeddings.loaders.scans import Tesseract
-    from embeddings.parsing import answer_of, read_frame, refusal_of, write_frame
+    from embeddings.parsing import answer_of, refusal_of
 
     formats = file_formats(Tesseract(**tesseract) if tesseract else None)
     while True:

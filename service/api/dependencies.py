@@ -8,17 +8,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, TypeAlias, TypeVar
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Path, Query
+from fastapi import Request as HttpRequest
 from starlette.types import Receive
 
 from embeddings.collection import Collection
 from embeddings.errors import LoccitError, SequenceNotReached, UnknownVersion
 from service.access import Caller
+from service.answerers.messages import Request
 from service.api.gates import Gates
 from service.api.leaving import unless_gone
 from service.api.own import OwnJobs, OwnLibrary
 from service.api.problems import naming
 from service.api.schemas.fields import CollectionId, DocumentId, Seq
+from service.api.schemas.requests import AskBody, SearchBody
+from service.asking import work_out
 from service.bootstrap import Engine
 from service.metrics import Metrics
 
@@ -60,13 +64,36 @@ class Desk:
             await self.reach(name, min_seq)
             return await self.gates.lookups.run(partial(_look, self.library, name, call))
 
-    async def search(self, call: Callable[[], Result]) -> Result:
-        """Raises Busy, and ClientDisconnect where nobody waits for the result any more before its turn."""
-        return await unless_gone(self.receive, partial(self.gates.searches.run, call))
+    async def answer(self, body: SearchBody | AskBody, sent: object) -> bytes:
+        """JSON. `sent` is the body as it came.
 
-    async def ask(self, call: Callable[[], Result]) -> Result:
-        """Raises Busy and ClientDisconnect, like a search."""
-        return await unless_gone(self.receive, partial(self.gates.asks.run, call))
+        Raises Busy, and ClientDisconnect where nobody waits for it any more before its turn.
+        """
+        return await unless_gone(
+            self.receive, partial(self.gates.of(body.verb).let_in, partial(self.work_out, body, sent))
+        )
+
+    async def work_out(self, body: SearchBody | AskBody, sent: object) -> bytes:
+        """For whoever has been let in: by a process that does nothing else, if there is one; in a thread, if not."""
+        collection = self.library.collection(body.collection)
+        waited_ms = self.waited_ms
+        answered = await self.engine.answerers.work_out(
+            Request(
+                verb=body.verb,
+                collection=collection.name,
+                place=collection.folder.name,
+                seq=collection.seq,
+                waited_ms=waited_ms,
+                body=sent,
+            )
+        )
+        if answered is None:
+            call = partial(work_out, body, collection, self.engine.answering, waited_ms=waited_ms)
+            answered = await self.gates.of(body.verb).in_thread(call)
+        self.metrics.question(answered.timings_ms)
+        if answered.outcome is not None:
+            self.metrics.answer(answered.outcome)
+        return answered.json
 
     async def write(self, call: Callable[[], Result]) -> Result:
         return await self.gates.writes.run(call)
@@ -83,7 +110,7 @@ def _look(library: OwnLibrary, name: str, call: Callable[[Collection], Result]) 
     return call(collection), seq
 
 
-async def _desk(request: Request) -> Desk:
+async def _desk(request: HttpRequest) -> Desk:
     state = request.app.state
     return Desk(state.engine, state.gates, state.metrics, request.state.caller, request.receive)
 

@@ -22,9 +22,11 @@ def json_reply(
     model: BaseModel, *, status: int = 200, seq: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     seen = {} if seq is None else {"X-Loccit-Seq": str(seq)}
-    return Response(
-        model.model_dump_json(), status_code=status, media_type="application/json", headers={**seen, **(headers or {})}
-    )
+    return as_json(model.model_dump_json(), status=status, headers={**seen, **(headers or {})})
+
+
+def as_json(content: str | bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(content, status_code=status, media_type="application/json", headers=headers)
 
 
 def page_of(found: Sequence[Item], *, limit: int, name: Callable[[Item], str]) -> tuple[Sequence[Item], str | None]:

@@ -23,7 +23,7 @@ from service.evaluation.datasets import JUDGED, JudgedCollection, judged_collect
 from service.evaluation.metrics import ndcg, percentile
 from service.evaluation.peps import Pep, peps, questions
 from service.evaluation.served import Load, Request, Served, drive
-from service.evaluation.tables import Cell, percent, table, write_section
+from service.evaluation.tables import Cell, percent, table, with_processes, write_section
 from service.settings import Settings
 
 CLIENTS = (1, 8)
@@ -69,18 +69,19 @@ Run = Mapping[Measure, float]
 def main() -> None:
     options = _options()
     sizes = QUICK if options.quick else WHOLE
-    contenders = (Txtai.installed(options.txtai), Loccit())
+    contenders = (Txtai.installed(options.txtai), Loccit(options.processes))
+    helped = f" --processes {options.processes}" if options.processes else ""
     for part in options.only or TITLES:
-        stamp = circumstances(f"scripts/compare_txtai DATA --only {part} --runs {options.runs}")
+        stamp = circumstances(f"scripts/compare_txtai DATA --only {part} --runs {options.runs}{helped}")
         measured = (
             _speed(contenders, options.data, sizes, options.runs)
             if part == "speed"
             else _ranking(contenders, options.data, sizes)
         )
-        content = f"### {TITLES[part]}\n\n{measured}\n\n{stamp}"
+        content = f"### {TITLES[part]}{with_processes(options.processes)}\n\n{measured}\n\n{stamp}"
         typer.echo(content + "\n")
         if options.page is not None:
-            write_section(options.page, f"txtai-{part}", content)
+            write_section(options.page, f"txtai-{part}" + ("-processes" if options.processes else ""), content)
 
 
 def _options() -> argparse.Namespace:
@@ -89,6 +90,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--txtai", type=Path, required=True, metavar="PYTHON")
     parser.add_argument("--only", action="append", choices=list(TITLES))
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
@@ -154,7 +156,7 @@ def _run(contender: Contender, texts: Sequence[Text], asked: Sequence[str], size
                 load = drive(service.url, searches * repeats, clients=clients)
                 found |= _answering(f"{clients} client{'s' if clients > 1 else ''}", load)
             found |= _while_taking_in(contender, service, later, searches)
-            found[MEMORY] = service.memory_megabytes()
+            found[MEMORY] = service.memory_of_all_megabytes()
     _tell(contender, ", ".join(f"{measure.name} {value:.4g}" for measure, value in found.items()))
     return found
 

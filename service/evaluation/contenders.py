@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 from urllib.parse import urlencode
 
 from service.evaluation.served import Request, Served, drive, served, started
@@ -58,11 +58,14 @@ class Contender(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class Loccit:
-    name = "Loccit"
+    processes: int = 0
+    """Beside the one that serves."""
+    name: ClassVar[str] = "Loccit"
 
     def running(self, folder: Path) -> AbstractContextManager[Served]:
-        return served(folder / "data", max_question_characters=LONGEST_QUESTION)
+        return served(folder / "data", max_question_characters=LONGEST_QUESTION, processes=self.processes)
 
     def put(self, service: Served, texts: Sequence[Text]) -> None:
         drive(service.url, [Request(method="PUT", path=f"/v1/collections/{COLLECTION}", body={})], clients=1)

@@ -59,16 +59,16 @@ STAGES = (
     Stage(name="search: candidates from the store", functions=("embeddings.corpus.passages:candidates",)),
     Stage(name="search: scores by words, fusion", functions=("embeddings.bm25:scores", "embeddings.fusion:fuse")),
     Stage(name="search: passages from the store", functions=("embeddings.corpus.passages:passages",)),
-    Stage(name="search: the rest", functions=("embeddings.collection:Collection.search",)),
+    Stage(name="search: the rest", functions=("embeddings.searchable:Searchable.search",)),
     Stage(name=READER, functions=("service.answering.readers.span:SpanReader._seen",), is_kept=True),
     Stage(name="read: the rest", functions=("service.answering.readers.span:SpanReader.read",)),
     Stage(name="compose and cite", functions=("service.answering.answering:Answering.answer",)),
     Stage(
         name="JSON",
         functions=(
-            "service.api.routes.questions:_search",
-            "service.api.routes.questions:_ask",
-            "service.api.routes.questions:json_reply",
+            "service.asking:_search",
+            "service.asking:_ask",
+            "service.api.routes.questions:as_json",
         ),
     ),
 )

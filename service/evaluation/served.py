@@ -30,11 +30,20 @@ class Served:
 
     def memory_megabytes(self, field: str = "VmRSS") -> float:
         """`VmHWM` gives the most there ever was."""
-        status = Path(f"/proc/{self.process_id}/status").read_text("utf-8")
-        found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
-        if found is None:
-            raise RuntimeError(f"/proc tells no {field}")
-        return int(found.group(1)) * 1024 / 1e6
+        return _memory_megabytes(self.process_id, field)
+
+    def memory_of_all_megabytes(self) -> float:
+        """Of the processes that it has begun, too; what they share counts in each."""
+        children = Path(f"/proc/{self.process_id}/task/{self.process_id}/children").read_text("utf-8")
+        return sum(_memory_megabytes(int(one), "VmRSS") for one in (str(self.process_id), *children.split()))
+
+
+def _memory_megabytes(process_id: int, field: str) -> float:
+    status = Path(f"/proc/{process_id}/status").read_text("utf-8")
+    found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"/proc tells no {field}")
+    return int(found.group(1)) * 1024 / 1e6
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from embeddings.backups import back_up, restore
 from embeddings.collection import Collection
 from embeddings.encoders.hashing import HashingEncoder
+from embeddings.following import FollowedLibrary
 from embeddings.library import Library
 from tests.integration.conftest import parts, plain
 
@@ -35,12 +36,19 @@ class CollectionMachine(RuleBasedStateMachine):
         self.lives = 1
         self.backup = self.folder.with_name(self.folder.name + "-backup")
         self.kept: tuple[dict[str, str], dict[str, int]] | None = None
+        self.purges = 0
 
     @initialize()
     def open(self) -> None:
         self.library = Library(self.folder, parts(), free_disk_floor_bytes=0)
         self.library.create("notes")
         self.notes: Collection = self.library.collection("notes")
+        self.followers = FollowedLibrary(self.folder, parts())
+        self.follower = self.followers.collection("notes", self.notes.folder.name)
+
+    def close(self) -> None:
+        self.followers.close()
+        self.library.close()
 
     @rule(name=NAMES, text=TEXTS)
     def put(self, name: str, text: str) -> None:
@@ -63,6 +71,7 @@ class CollectionMachine(RuleBasedStateMachine):
     def delete(self, name: str, purge: bool) -> None:
         if name in self.texts:
             self.notes.delete(name, purge=purge)
+            self.purges += purge
             del self.texts[name]
 
     @rule()
@@ -71,7 +80,7 @@ class CollectionMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        self.library.close()
+        self.close()
         self.open()
 
     @rule()
@@ -80,7 +89,7 @@ class CollectionMachine(RuleBasedStateMachine):
         left = self.folder.with_name(f"{self.folder.name}-{self.lives}")
         self.lives += 1
         shutil.copytree(self.folder, left)
-        self.library.close()
+        self.close()
         shutil.rmtree(self.folder)
         self.folder = left
         self.open()
@@ -95,7 +104,7 @@ class CollectionMachine(RuleBasedStateMachine):
     @rule()
     def restore(self) -> None:
         assert self.kept is not None
-        self.library.close()
+        self.close()
         restore(self.backup, self.folder, lambda *_: None, overwrite=True)
         self.texts, self.versions = dict(self.kept[0]), dict(self.kept[1])
         self.open()
@@ -131,6 +140,20 @@ class CollectionMachine(RuleBasedStateMachine):
         }
         assert held == set(self.texts) or len(found.hits) == 50
 
+    @rule()
+    def follow(self) -> None:
+        self.follower.look()
+
+    @rule(words=st.lists(WORDS, min_size=1, max_size=3))
+    def who_follows_finds_the_same(self, words: list[str]) -> None:
+        question = " ".join(words)
+        if self.purges:
+            self.follower.look()
+            self.purges = 0
+        self.follower.reach(self.notes.seq)
+        found, expected = (one.search(question, top_k=50) for one in (self.follower, self.notes))
+        assert (found.seq, found.live_passages, found.hits) == (expected.seq, expected.live_passages, expected.hits)
+
     @invariant()
     def documents_are_those_of_the_model(self) -> None:
         if hasattr(self, "notes"):
@@ -154,7 +177,7 @@ class CollectionMachine(RuleBasedStateMachine):
             assert frequency == {word: sum(word in row for row in rows) for word in vocabulary}
 
     def teardown(self) -> None:
-        self.library.close()
+        self.close()
         shutil.rmtree(self.folder)
         shutil.rmtree(self.backup, ignore_errors=True)
 

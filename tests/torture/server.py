@@ -11,6 +11,7 @@ from embeddings import library as upkeep
 from embeddings.encoders.hashing import HashingEncoder
 from embeddings.library import Library
 from embeddings.live_view import Patience
+from service.answerers.pool import Answerers
 from service.answering.answering import Answering
 from service.answering.readers.quoting import QuotingReader
 from service.api.app import create_app
@@ -29,14 +30,16 @@ def make_engine(data: Path) -> Engine:
     encoder = HashingEncoder()
     library = Library(data, parts(encoder), free_disk_floor_bytes=0)
     library.create("default")
+    settings = Settings(data=data, seeds=False, free_disk_floor_bytes=0)
     return Engine(
-        settings=Settings(data=data, seeds=False, free_disk_floor_bytes=0),
+        settings=settings,
         encoder=encoder,
         reader=QuotingReader(encoder),
         library=library,
         jobs=Jobs(library),
         keys=Keys(library),
         answering=Answering(reader=QuotingReader(encoder), encoder_name=encoder.name),
+        answerers=Answerers(settings),
     )
 
 

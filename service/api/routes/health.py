@@ -52,6 +52,11 @@ def _state(desk: Desk) -> ReadyModel:
     checks = {name: CheckModel.model_validate(check) for name, check in desk.library.checks().items()}
     checks["encoder"] = CheckModel(ok=True, detail=desk.engine.encoder.name)
     checks["reader"] = CheckModel(ok=True, detail=desk.engine.reader.name)
+    answerers = desk.engine.answerers
+    if answerers.wanted:
+        # Well without them too: what they cannot answer is worked out here.
+        detail = f"{answerers.ready} of {answerers.wanted} answer"
+        checks["processes"] = CheckModel(ok=True, detail=detail)
     return ReadyModel(ready=all(check.ok for check in checks.values()), checks=checks, seq=desk.library.seq)
 
 
@@ -60,6 +65,7 @@ def _metrics(desk: Desk) -> bytes:
     views = desk.engine.library.views()
     checks = desk.library.checks()
     desk.metrics.queued({**desk.gates.occupied(), "jobs": desk.engine.jobs.unfinished})
+    desk.metrics.processes(desk.engine.answerers.ready)
     desk.metrics.parts({name: check.ok for name, check in checks.items()}, free_bytes=desk.engine.library.free_bytes)
     desk.metrics.indexes(
         tail=sum(view.tail_rows for view in views),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
@@ -34,6 +34,8 @@ class CollectionBody(Body):
 
 
 class SearchBody(Body):
+    verb: ClassVar[str] = "search"
+
     question: Question
     collection: CollectionId = "default"
     top_k: TopK = 10
@@ -50,6 +52,8 @@ class ExchangeBody(Body):
 
 
 class AskBody(Body):
+    verb: ClassVar[str] = "ask"
+
     question: Question
     collection: CollectionId = "default"
     mode: Literal["auto", "extractive", "generative"] = "auto"

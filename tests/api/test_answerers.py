@@ -1,0 +1,202 @@
+"""Processes that search and ask beside the one that serves: the same answers, of all that was written, always."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import asking, bootstrap
+from service.answerers import pool
+from service.answerers.messages import BODIES
+from service.api.app import create_app
+from service.bootstrap import Engine
+from service.settings import Settings
+from tests.api.conftest import TEXT, Api, calling
+from tests.integration.conftest import happens
+
+OF_EACH_ANSWER = ("id", "timings_ms")
+"""What no two answers have in common."""
+TALL = "How tall is the tower of Harwick Lighthouse?"
+
+
+@pytest.fixture(scope="module")
+def engine(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    helped = settings.model_copy(update={"data": tmp_path_factory.mktemp("helped"), "processes": 1})
+    with closing(bootstrap.start(helped)) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def api(engine: Engine) -> Iterator[Api]:
+    with calling(create_app(engine.settings, engine=engine)) as api:
+        yield api
+
+
+@pytest.fixture
+def helped(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that serves works nothing out by itself."""
+    assert happens(lambda: engine.answerers.ready == 1)
+    monkeypatch.setattr("service.api.dependencies.work_out", _refuse)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise AssertionError("the process that serves had to work this out")
+
+
+def pids(engine: Engine) -> list[int]:
+    return [process._process.pid for process in engine.answerers._processes]
+
+
+def common(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name not in OF_EACH_ANSWER}
+
+
+@pytest.mark.parametrize("verb", BODIES)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"question": TALL},
+        {
+            "question": "When was it built?",
+            "top_k": 1,
+            "filter": {"@title": {"eq": "Harwick Lighthouse"}},
+            "explain": True,
+        },
+        {"question": "Who was the first person on the moon? 🌙"},
+    ],
+)
+def test_a_process_answers_as_the_one_that_serves_does(
+    engine: Engine, api: Api, lighthouse: str, helped: None, verb: str, asked: dict[str, Any]
+) -> None:
+    sent = {**asked, "collection": lighthouse}
+    body = BODIES[verb].model_validate(sent)
+    here = asking.work_out(body, engine.library.collection(lighthouse), engine.answering, waited_ms=0)
+    assert common(api.json("POST", f"/v1/{verb}", json=sent)) == common(json.loads(here.json))
+
+
+def test_what_was_written_is_seen_at_once_and_what_was_deleted_never_again(
+    api: Api, collection: str, helped: None
+) -> None:
+    search = partial(api.json, "POST", "/v1/search", json={"question": "Which bird?", "collection": collection})
+    for number in range(20):
+        path = f"/v1/collections/{collection}/documents/{number}"
+        seq = api.json("PUT", path, status=201, json={"text": f"The bird of day {number} is a wren."})["seq"]
+        found = search()
+        assert [one["document_id"] for one in found["passages"]] == [str(number)]
+        assert found["seq"] == seq
+        api.json("DELETE", path, params={"purge": "true"} if number % 2 else {})
+        assert search()["passages"] == []
+
+
+def test_another_collection_may_take_the_name_of_one_that_was_deleted(api: Api, lighthouse: str, helped: None) -> None:
+    asked = {"question": TALL, "collection": lighthouse}
+    assert api.json("POST", "/v1/ask", json=asked)["answered"]
+    assert api("DELETE", f"/v1/collections/{lighthouse}").status_code == 204
+    assert api("POST", "/v1/ask", json=asked).status_code == 404
+    api.json("PUT", f"/v1/collections/{lighthouse}", status=201)
+    assert api.json("POST", "/v1/ask", json=asked)["no_answer_reason"] == "empty_collection"
+
+
+def test_a_batch_is_answered_in_its_order(api: Api, lighthouse: str, helped: None) -> None:
+    asked = [{"question": TALL, "collection": lighthouse}, {"question": TALL, "collection": "nowhere"}]
+    for verb in BODIES:
+        answer, problem = api.json("POST", f"/v1/{verb}/batch", json={"requests": asked})["responses"]
+        alone = api.json("POST", f"/v1/{verb}", json=asked[0])
+        assert common(answer) == common(alone)
+        assert (problem["status"], problem["errors"][0]["pointer"]) == (404, "/collection")
+
+
+def test_limits_of_the_deployment_hold_there_too(settings: Settings, tmp_path: Path, monkeypatch: Any) -> None:
+    changes = {"data": tmp_path / "data", "processes": 1, "max_top_k": 200, "max_question_characters": 5_000}
+    with closing(bootstrap.start(settings.model_copy(update=changes))) as engine:
+        monkeypatch.setattr("service.api.dependencies.work_out", _refuse)
+        with calling(create_app(engine.settings, engine=engine)) as api:
+            asked = {"question": "Where is the wren? " * 200, "top_k": 200}
+            assert api.json("POST", "/v1/search", json=asked)["passages"] == []
+
+
+def test_a_process_that_is_killed_costs_no_answer_and_is_replaced(engine: Engine, api: Api, lighthouse: str) -> None:
+    asked = {"question": TALL, "collection": lighthouse}
+    (killed,) = pids(engine)
+    stop = threading.Event()
+
+    def ask() -> set[bool]:
+        answered = set()
+        while not stop.is_set():
+            answered.add(api.json("POST", "/v1/ask", json=asked)["answered"])
+        return answered
+
+    with ThreadPoolExecutor(4) as clients:
+        asking = [clients.submit(ask) for _ in range(4)]
+        try:
+            os.kill(killed, signal.SIGKILL)
+            assert happens(lambda: engine.answerers.ready == 0)
+            assert happens(lambda: engine.answerers.ready == 1)
+        finally:
+            stop.set()
+        assert [one.result() for one in asking] == [{True}] * 4
+    assert pids(engine) != [killed]
+
+
+def test_a_process_that_hangs_is_replaced(
+    engine: Engine, api: Api, lighthouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert happens(lambda: engine.answerers.ready == 1)
+    (hanging,) = pids(engine)
+    monkeypatch.setattr(pool, "LONGEST_ANSWER_SECONDS", 0.2)
+    os.kill(hanging, signal.SIGSTOP)
+    assert api.json("POST", "/v1/ask", json={"question": TALL, "collection": lighthouse})["answered"]
+    assert happens(lambda: pids(engine) not in ([], [hanging]) and engine.answerers.ready == 1)
+
+
+def test_what_a_process_cannot_answer_is_worked_out_here(
+    engine: Engine, api: Api, lighthouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collection = engine.library.collection(lighthouse)
+    monkeypatch.setattr(collection, "folder", Path("/no/such/folder"))
+    assert api.json("POST", "/v1/ask", json={"question": TALL, "collection": lighthouse})["answered"]
+
+
+def test_its_operator_sees_how_many_there_are(api: Api, lighthouse: str, helped: None) -> None:
+    assert api.json("GET", "/health/ready")["checks"]["processes"] == {"ok": True, "detail": "1 of 1 answer"}
+    before = api("GET", "/metrics").text
+    api.json("POST", "/v1/ask", json={"question": TALL, "collection": lighthouse})
+    after = api("GET", "/metrics").text
+    assert "loccit_answering_processes 1.0" in after
+    for counted in ('loccit_answers_total{outcome="answered"}', 'loccit_stage_seconds_count{stage="read"}'):
+        assert value(after, counted) == value(before, counted) + 1
+
+
+def value(metrics: str, name: str) -> float:
+    return next((float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith(name)), 0.0)
+
+
+def test_without_a_process_that_can_be_begun_it_serves_alone(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MODULE", "service.no_such_module")
+    helped = settings.model_copy(update={"data": tmp_path / "data", "processes": 1})
+    with closing(bootstrap.start(helped)) as engine, calling(create_app(helped, engine=engine)) as api:
+        api.json("PUT", "/v1/collections/default/documents/a", status=201, json={"text": TEXT})
+        assert api.json("POST", "/v1/ask", json={"question": TALL})["answered"]
+        assert api.json("GET", "/health/ready")["checks"]["processes"]["detail"] == "0 of 1 answer"
+
+
+def test_when_the_service_ends_so_do_they(settings: Settings, tmp_path: Path) -> None:
+    engine = bootstrap.start(settings.model_copy(update={"data": tmp_path / "data", "processes": 2}))
+    begun = pids(engine)
+    assert len(begun) == engine.answerers.ready == 2
+    engine.close()
+    for pid in begun:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
