@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from embeddings.corpus.database import Snapshots
-from embeddings.errors import IndexUnsound, LoccitError, UnknownCollection
+from embeddings.errors import IndexUnsound, UnknownCollection
 from embeddings.live_view import FollowingView
 from embeddings.parts import Parts
 from embeddings.registry import COLLECTIONS, STORE, SYSTEM, registered
@@ -78,22 +79,14 @@ class FollowedLibrary:
             self._look()
 
     def _look(self) -> None:
-        """What fails here fails again, and is told, where somebody asks for it."""
-        try:
+        with _telling_of_failures():
             names = registered(self._system)
             for name, place in names.items():
-                self._look_at(name, place)
+                with _telling_of_failures(collection=name):
+                    self.collection(name, place).look()
             with self._lock:
                 for place in self._collections.keys() - names.values():
                     self._collections.pop(place).database.close()
-        except LoccitError as error:
-            logger.warning("collections cannot be followed", extra={"reason": str(error)})
-
-    def _look_at(self, name: str, place: str) -> None:
-        try:
-            self.collection(name, place).look()
-        except (LoccitError, OSError) as error:
-            logger.debug("collection cannot be followed", extra={"collection": name, "reason": str(error)})
 
     def _close_collections(self) -> None:
         for collection in self._collections.values():
@@ -103,3 +96,12 @@ class FollowedLibrary:
         self._closing.set()
         self._watch.join()
         self._opened.close()
+
+
+@contextmanager
+def _telling_of_failures(**of: str) -> Iterator[None]:
+    """What fails at a look fails again where somebody asks for it, and is answered for there."""
+    try:
+        yield
+    except Exception as error:
+        logger.debug("not followed", extra={**of, "reason": str(error)})

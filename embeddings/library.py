@@ -156,8 +156,8 @@ class Library:
                 collection.retire(partial(_damaged, collection.name, str(error)))
                 with self._lock:
                     if self._collections.get(collection.name) is collection:
-                        del self._collections[collection.name]
                         self._quarantine(collection.name, error)
+                        del self._collections[collection.name]
 
     def _leisure(self) -> Leisure:
         return Leisure(self._closing, others_wait=lambda: bool(self._awaited))
@@ -190,15 +190,12 @@ class Library:
         return [collection.live.current for collection in self.opened()]
 
     def collection(self, name: str) -> Collection:
-        """Raises UnknownCollection, StoreCorrupt."""
+        """Waits for nobody who makes or deletes another one. Raises UnknownCollection, StoreCorrupt."""
         if (found := self._collections.get(name)) is not None:
-            return found  # Without the lock, under which others may be made or deleted.
-        with self._lock:
-            if name in self._quarantined:
-                raise _damaged(name, self._quarantined[name])
-            if name not in self._collections:
-                raise UnknownCollection(self.unknown(name))
-            return self._collections[name]
+            return found
+        if (reason := self._quarantined.get(name)) is not None:
+            raise _damaged(name, reason)
+        raise UnknownCollection(self.unknown(name))
 
     @staticmethod
     def unknown(name: str) -> str:

@@ -156,6 +156,7 @@ class FollowingView(StoreView):
                 if generation
                 else self._caught_up(connection, empty_view(BEFORE_ALL))
             )
+        give_back()  # what it stood on before
 
 
 class _Newest(NamedTuple):

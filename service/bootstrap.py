@@ -107,7 +107,7 @@ def start(settings: Settings) -> Engine:
 
 
 def follow(settings: Settings, when: Callable[[], object]) -> FollowingEngine:
-    """Load the models and, once `when` returns, follow the data folder. Raises ModelUnavailable, StoreCorrupt."""
+    """Load the models and, once `when` returns, follow the data folder. Raises ModelUnavailable."""
     models = _models(settings)
     when()
     return FollowingEngine(

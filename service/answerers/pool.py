@@ -84,8 +84,6 @@ class Process:
         self.lanes: list[Lane] = []
         self.at_work = 0
         """Requests that it has not answered yet."""
-        self.is_tried = threading.Event()
-        """Set once it can be asked, or could not be brought to it."""
         with ExitStack() as theirs, ExitStack() as ours:
             ours.callback(self.close)
             threads = [
@@ -156,16 +154,13 @@ class Answerers:
         self._beginning = threading.Lock()
         self._stopping = threading.Event()
         self._processes: set[Process] = set()
-        self._first = [self._begun() for _ in range(self.wanted)]
-        self._keepers = [threading.Thread(target=self._keep, args=(one,), daemon=True) for one in self._first]
+        first = [self._begun() for _ in range(self.wanted)]
+        self._keepers = [threading.Thread(target=self._keep, args=(one,), daemon=True) for one in first]
 
     def open(self) -> None:
-        """Let them look into the data folder. Returns when each can be asked, or could not be brought to it."""
+        """Let them look into the data folder; each is asked as soon as it can be."""
         for keeper in self._keepers:
             keeper.start()
-        for process in self._first:
-            if process is not None:
-                process.is_tried.wait()
 
     @property
     def ready(self) -> int:
@@ -240,7 +235,6 @@ class Answerers:
         is_ready = process.open()
         if is_ready:
             self._admit(process)
-        process.is_tried.set()
         status = process.wait()
         self._dismiss(process)
         if not self._stopping.is_set():

@@ -23,7 +23,7 @@ from service.evaluation.metrics import percentile
 from service.evaluation.peps import Pep, peps, questions
 from service.evaluation.remixing import Remix, RemixEncoder, sentences
 from service.evaluation.served import Load, Request, Served, drive, served
-from service.evaluation.tables import Cell, percent, table, write_section
+from service.evaluation.tables import Cell, percent, table, with_processes, write_section
 from service.settings import Settings
 
 PART = "scale"
@@ -55,24 +55,26 @@ EXPLAINED = (
 
 def main() -> None:
     options = _options()
-    named = f" --passages {options.passages}"
+    named = f" --passages {options.passages}" + (f" --processes {options.processes}" if options.processes else "")
     stamp = circumstances(f"scripts/measure_scale DATA{named}")
     documents = peps(options.data)
     with tempfile.TemporaryDirectory(prefix="loccit-scale-", dir=options.work) as folder:
         data = Path(folder) / "data"
         built = _built(data, documents, options.passages)
-        measured = _measured(data, documents, built.documents, built.passages)
+        measured = _measured(data, documents, built, options.processes)
         found = _recall(data, documents)
-    content = "\n\n".join([f"### {built.passages:,} passages", EXPLAINED, built.table, *measured, found, str(stamp)])
+    title = f"{built.passages:,} passages{with_processes(options.processes)}"
+    content = "\n\n".join([f"### {title}", EXPLAINED, built.table, *measured, found, str(stamp)])
     typer.echo(content)
     if options.page is not None:
-        write_section(options.page, PART, content)
+        write_section(options.page, f"{PART}-processes" if options.processes else PART, content)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="measure_scale", add_help=False)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--passages", type=int, default=1_000_000)
+    parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
@@ -139,12 +141,12 @@ def _peak_megabytes() -> float:
 # Serving ---------------------------------------------------------------------------------------------------------
 
 
-def _measured(data: Path, documents: list[Pep], stored: int, passages: int) -> list[str]:
+def _measured(data: Path, documents: list[Pep], built: _Built, processes: int) -> list[str]:
     asked = [
         Request(method="POST", path="/v1/search", body={"question": question, "collection": COLLECTION})
         for question in questions(documents, QUESTIONS)
     ]
-    with served(data) as service:
+    with served(data, processes=processes) as service:
         memory: list[list[Cell]] = [["ready", *_memory(service)]]
         drive(service.url, asked[:WARM_UP], clients=max(CLIENTS))
         drive(service.url, _updates(documents, 1), clients=1)  # the first begins the process that parses
@@ -153,20 +155,20 @@ def _measured(data: Path, documents: list[Pep], stored: int, passages: int) -> l
         typer.echo("updating", err=True)
         rows += _meanwhile(service, asked, _updates(documents, UPDATES), "documents are put and deleted")
         typer.echo("building a new index", err=True)
-        doomed = range(int(DELETED_SHARE * stored))
+        doomed = range(int(DELETED_SHARE * built.documents))
         rows += _meanwhile(service, asked, _deletions(doomed), f"{len(doomed):,} documents are deleted")
-        if DELETED_SHARE * passages > LEAST_REMOVED:
+        if DELETED_SHARE * built.passages > LEAST_REMOVED:
             rows += _meanwhile(service, asked, _updates_until_rebuilt(service, documents), "a new index is built")
             memory.append(["after a new index was built", *_memory(service)])
     return [
         table(["", "s"], [["from `scripts/serve` to ready", f"{service.start_seconds:.2f}"]]),
         table(["while", "requests", "clients", "count", "p50 ms", "p95 ms", "longest ms", "per second"], rows),
-        table(["memory of the service (resident)", "MB", "highest so far, MB"], memory),
+        table(["memory of the service and the processes it has begun (resident)", "MB", "highest so far, MB"], memory),
     ]
 
 
 def _memory(service: Served) -> list[Cell]:
-    return [service.memory_megabytes(), service.memory_megabytes("VmHWM")]
+    return [service.memory_of_all_megabytes(), service.memory_of_all_megabytes("VmHWM")]
 
 
 def _row(during: str, load: Load, requests: str = "search") -> list[Cell]:

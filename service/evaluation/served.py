@@ -32,10 +32,10 @@ class Served:
         """`VmHWM` gives the most there ever was."""
         return _memory_megabytes(self.process_id, field)
 
-    def memory_of_all_megabytes(self) -> float:
+    def memory_of_all_megabytes(self, field: str = "VmRSS") -> float:
         """Of the processes that it has begun, too; what they share counts in each."""
         children = Path(f"/proc/{self.process_id}/task/{self.process_id}/children").read_text("utf-8")
-        return sum(_memory_megabytes(int(one), "VmRSS") for one in (str(self.process_id), *children.split()))
+        return sum(_memory_megabytes(int(one), field) for one in (str(self.process_id), *children.split()))
 
 
 def _memory_megabytes(process_id: int, field: str) -> float:
@@ -47,13 +47,17 @@ def _memory_megabytes(process_id: int, field: str) -> float:
 
 
 @contextmanager
-def served(data: Path, **settings: object) -> Iterator[Served]:
-    """Run scripts/serve until the block ends. It replaces itself with the service: the process id stays."""
-    set_otherwise = (f"LOCCIT_{name.upper()}={value}" for name, value in settings.items())
+def served(data: Path, *, processes: int = 0, **settings: object) -> Iterator[Served]:
+    """Run scripts/serve until the block ends. It replaces itself with the service: the process id stays.
+
+    It begins when all the processes beside the service can be asked.
+    """
+    set_otherwise = (f"LOCCIT_{name.upper()}={value}" for name, value in {**settings, "processes": processes}.items())
     command: list[str | Path] = ["env", *set_otherwise, ROOT / "scripts" / "serve", "--port", "0", "--data", data]
     with started(
         command, log=data.with_suffix(".log"), address=lambda: running_url(data), ready="/health/ready"
     ) as found:
+        _wait_for_processes(found.url, processes)
         yield found
 
 
@@ -85,6 +89,17 @@ def _wait_until_ready(
             return url
         time.sleep(0.01)
     raise TimeoutError(f"{process.args!r} was not ready within {START_SECONDS} s")
+
+
+def _wait_for_processes(url: str, number: int) -> None:
+    patience = time.monotonic() + START_SECONDS
+    while number:
+        ready = json.loads(drive(url, [Request(method="GET", path="/health/ready")], clients=1).replies[0])
+        if ready["checks"]["processes"]["detail"] == f"{number} of {number} answer":
+            return
+        if time.monotonic() > patience:
+            raise TimeoutError(f"{ready['checks']['processes']['detail']} within {START_SECONDS} s")
+        time.sleep(0.05)
 
 
 def _answers(url: str, path: str) -> bool:

@@ -120,6 +120,7 @@ def test_limits_of_the_deployment_hold_there_too(settings: Settings, tmp_path: P
     changes = {"data": tmp_path / "data", "processes": 1, "max_top_k": 200, "max_question_characters": 5_000}
     with closing(bootstrap.start(settings.model_copy(update=changes))) as engine:
         monkeypatch.setattr("service.api.dependencies.work_out", _refuse)
+        assert happens(lambda: engine.answerers.ready == 1)
         with calling(create_app(engine.settings, engine=engine)) as api:
             asked = {"question": "Where is the wren? " * 200, "top_k": 200}
             assert api.json("POST", "/v1/search", json=asked)["passages"] == []
@@ -195,7 +196,7 @@ def test_without_a_process_that_can_be_begun_it_serves_alone(
 def test_when_the_service_ends_so_do_they(settings: Settings, tmp_path: Path) -> None:
     engine = bootstrap.start(settings.model_copy(update={"data": tmp_path / "data", "processes": 2}))
     begun = pids(engine)
-    assert len(begun) == engine.answerers.ready == 2
+    assert happens(lambda: engine.answerers.ready == 2)
     engine.close()
     for pid in begun:
         with pytest.raises(ProcessLookupError):
