@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +22,14 @@ from service.answerers import pool
 from service.answerers.messages import BODIES
 from service.api.app import create_app
 from service.bootstrap import Engine
+from service.calling import call
 from service.settings import Settings
 from tests.api.conftest import TEXT, Api, calling
 from tests.integration.conftest import happens
 
 OF_EACH_ANSWER = ("id", "timings_ms")
 """What no two answers have in common."""
+ROOT = Path(__file__).parents[2]
 TALL = "How tall is the tower of Harwick Lighthouse?"
 
 
@@ -193,7 +197,33 @@ def test_without_a_process_that_can_be_begun_it_serves_alone(
         assert api.json("GET", "/health/ready")["checks"]["processes"]["detail"] == "0 of 1 answer"
 
 
-def test_when_the_service_ends_so_do_they(settings: Settings, tmp_path: Path) -> None:
+def test_a_command_that_finds_no_service_begins_none(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "Process", _refuse)
+    helped = settings.model_copy(update={"data": tmp_path / "data", "processes": 1})
+    assert call(helped, "GET", "/health/ready")["checks"].keys() == {"store", "index", "disk", "encoder", "reader"}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_they_end_with_a_service_that_is_stopped_or_killed(tmp_path: Path, sent: signal.Signals) -> None:
+    environment = {
+        "LOCCIT_DATA": str(tmp_path / "data"), "LOCCIT_SEEDS": "false", "LOCCIT_PROCESSES": "1", "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "serve", "--port", "0"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as serving:  # fmt: skip
+        assert serving.stdout is not None
+        assert serving.stdout.readline().startswith(b"Loccit answers")
+        (begun,) = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text("utf-8").split()
+        serving.send_signal(sent)
+        assert serving.wait(10) == (0 if sent == signal.SIGTERM else -signal.SIGKILL)
+    assert happens(lambda: not Path(f"/proc/{begun}").exists())
+
+
+def test_when_the_engine_is_closed_so_are_they(settings: Settings, tmp_path: Path) -> None:
     engine = bootstrap.start(settings.model_copy(update={"data": tmp_path / "data", "processes": 2}))
     begun = pids(engine)
     assert happens(lambda: engine.answerers.ready == 2)
