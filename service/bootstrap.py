@@ -85,7 +85,7 @@ class _Models:
 def start(settings: Settings) -> Engine:
     """Open the data folder, load the models, take up unfinished jobs. Raises StoreLocked, ModelUnavailable."""
     with ExitStack() as begun:
-        models = _models(settings)
+        models = _models(settings, only_reads=False)
         answerers = Answerers(settings)
         begun.callback(answerers.stop)
         library = Library(settings.data, models.parts, free_disk_floor_bytes=settings.free_disk_floor_bytes)
@@ -108,14 +108,14 @@ def start(settings: Settings) -> Engine:
 
 def follow(settings: Settings, when: Callable[[], object]) -> FollowingEngine:
     """Load the models and, once `when` returns, follow the data folder. Raises ModelUnavailable."""
-    models = _models(settings)
+    models = _models(settings, only_reads=True)
     when()
     return FollowingEngine(
         settings=settings, library=FollowedLibrary(settings.data, models.parts), answering=models.answering
     )
 
 
-def _models(settings: Settings) -> _Models:
+def _models(settings: Settings, *, only_reads: bool) -> _Models:
     encoder = make_encoder(settings)
     reader = calibrated(make_reader(settings, encoder), encoder, settings)
     answering = Answering(
@@ -124,7 +124,8 @@ def _models(settings: Settings) -> _Models:
         foreign=_foreign_reader(settings, encoder, reader),
         speller=Speller(encoder.tokenizer.known_words()),
     )
-    return _Models(encoder=encoder, reader=reader, answering=answering, parts=parts(encoder, _tesseract(settings)))
+    made_of = parts(encoder, _tesseract(settings), only_reads=only_reads)
+    return _Models(encoder=encoder, reader=reader, answering=answering, parts=made_of)
 
 
 def has_keys(settings: Settings) -> bool:
@@ -157,11 +158,11 @@ def own_calibration(reader: Reader, encoder: Encoder, settings: Settings) -> Cal
     return calibration
 
 
-def parts(encoder: Encoder, tesseract: Tesseract | None = None) -> Parts:
+def parts(encoder: Encoder, tesseract: Tesseract | None = None, *, only_reads: bool = False) -> Parts:
     return Parts(
         encoder=encoder,
         ingestion=Ingestion(all_formats(tesseract), encoder.tokenizer),
-        vectors=IndexesBySize(few=FlatIndexes(), many=InvertedIndexes(), most_of_few=MOST_EXACT),
+        vectors=IndexesBySize(few=FlatIndexes(), many=InvertedIndexes(maps=only_reads), most_of_few=MOST_EXACT),
         words=TantivyIndexes(),
     )
 

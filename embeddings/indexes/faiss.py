@@ -155,12 +155,13 @@ def checked(batches: Iterable[Vectors]) -> Iterator[Vectors]:
         yield np.ascontiguousarray(batch)
 
 
-def read_index(path: Path) -> faiss.Index:
+def read_index(path: Path, *, maps: bool = False) -> faiss.Index:
+    """`maps` leaves inverted lists in the file, which must never be written to."""
     size = path.stat().st_size
     with _LOADING:
         faiss.set_deserialization_vector_byte_limit(max(1, size))
         try:
-            return faiss.read_index(str(path))
+            return faiss.read_index(str(path), faiss.IO_FLAG_MMAP if maps else 0)
         except RuntimeError as error:
             raise IndexUnsound("the vector index cannot be read") from error
 

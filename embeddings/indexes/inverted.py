@@ -160,8 +160,13 @@ class _Lists:
         return _Lists(numbers=self.numbers[first::2], similarities=self.similarities[first::2])
 
 
+@dataclass(frozen=True, slots=True)
 class InvertedIndexes:
     """Makes inverted indexes, the same one of the same vectors: rows are drawn and centroids begun by a fixed seed."""
+
+    maps: bool = False
+    """Of those that are loaded, the lists stay in their file, whose pages all processes share: for those that only
+    read. A process ends where such a page cannot be read."""
 
     @property
     def for_tails(self) -> VectorIndexes:
@@ -186,11 +191,14 @@ class InvertedIndexes:
         return InvertedIndex(index, _fitted_margin(index))
 
     def load(self, folder: Path, *, rows: int, dimension: int) -> InvertedIndex:
-        index = read_index(folder / FILE)
+        index = read_index(folder / FILE, maps=self.maps)
         if not isinstance(index, faiss.IndexIVFScalarQuantizer) or not is_expected(index, rows, dimension):
             raise IndexUnsound("the vector index is of another kind or size")
         if index.direct_map.array.size() != rows:
             raise IndexUnsound("the lists of the vector index are incomplete")
+        if self.maps:
+            # FAISS would read ahead with 32 threads, as for lists that lie on a disk only.
+            faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0
         return InvertedIndex(index, _read_margin(folder / MARGIN))
 
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -50,9 +52,26 @@ def built(indexes: VectorIndexes, vectors: Vectors) -> VectorIndex:
     return indexes.build(batches, rows=len(vectors), dimension=DIMENSION)
 
 
+class Mapped:
+    """As a process has them that only reads, from a file that is replaced meanwhile."""
+
+    kind, for_tails = InvertedIndexes.kind, InvertedIndexes.for_tails
+
+    def build(self, batches: Iterable[Vectors], *, rows: int, dimension: int) -> VectorIndex:
+        with tempfile.TemporaryDirectory(prefix="loccit-") as folder:
+            made = InvertedIndexes().build(batches, rows=rows, dimension=dimension)
+            made.save(Path(folder))
+            found = self.load(Path(folder), rows=rows, dimension=dimension)
+        found.save = made.save  # type: ignore[method-assign]  # Whoever maps an index never saves it.
+        return found
+
+    def load(self, folder: Path, *, rows: int, dimension: int) -> VectorIndex:
+        return InvertedIndexes(maps=True).load(folder, rows=rows, dimension=dimension)
+
+
 BY_SIZE = IndexesBySize(few=FlatIndexes(), many=InvertedIndexes(), most_of_few=60)
 EXACT: dict[str, VectorIndexes] = {"faiss-flat": FlatIndexes(), "exact": ExactIndexes()}
-ALL: dict[str, VectorIndexes] = {**EXACT, "faiss-inverted": InvertedIndexes(), "by-size": BY_SIZE}
+ALL: dict[str, VectorIndexes] = {**EXACT, "faiss-inverted": InvertedIndexes(), "mapped": Mapped(), "by-size": BY_SIZE}
 
 
 @pytest.fixture(params=list(ALL.values()), ids=list(ALL))
