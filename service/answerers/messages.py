@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from service.api.schemas.requests import AskBody, SearchBody
 from service.asking import Answered
@@ -13,8 +12,11 @@ from service.asking import Answered
 BODIES: Mapping[str, type[SearchBody | AskBody]] = {"search": SearchBody, "ask": AskBody}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+FAILURE = b""
+"""The reply where a process could not answer."""
+
+
+class Request(NamedTuple):
     verb: str
     collection: str
     place: str
@@ -30,7 +32,7 @@ class Request:
         return cls(**json.loads(sent))
 
     def written(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self._asdict()).encode()
 
 
 def reply(answered: Answered) -> bytes:
@@ -38,13 +40,9 @@ def reply(answered: Answered) -> bytes:
     return json.dumps(told).encode() + b"\n" + answered.json
 
 
-def failure() -> bytes:
-    return b""
-
-
 def answered_by(replied: bytes) -> Answered | None:
     """None of a failure."""
-    if not replied:
+    if replied == FAILURE:
         return None
     told, _, answer = replied.partition(b"\n")
     return Answered(json=answer, **json.loads(told))

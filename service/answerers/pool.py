@@ -1,4 +1,4 @@
-"""The process that serves, and those that answer for it: begins them, hands over, and begins again those that end."""
+"""Processes that answer for the one that serves: begun, handed requests, and begun anew when they end."""
 
 from __future__ import annotations
 

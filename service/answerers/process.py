@@ -16,7 +16,7 @@ from selectors import EVENT_READ, DefaultSelector
 from embeddings.frames import read_frame, write_frame
 from embeddings.memory import settle
 from service import bootstrap, logs
-from service.answerers.messages import BODIES, Request, failure, reply
+from service.answerers.messages import BODIES, FAILURE, Request, reply
 from service.asking import work_out
 from service.bootstrap import FollowingEngine
 from service.limits import limited
@@ -74,7 +74,7 @@ def _answered(sent: bytes, engine: FollowingEngine) -> bytes:
     except Exception as error:
         # Which tells what is wrong if it fails too.
         logger.warning("left to the process that serves", extra={"reason": type(error).__name__})
-        return failure()
+        return FAILURE
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from service import asking, bootstrap
 from service.answerers import pool
 from service.answerers.messages import BODIES
 from service.api.app import create_app
+from service.api.schemas.requests import AskBody
 from service.bootstrap import Engine
 from service.calling import call
 from service.settings import Settings
@@ -142,14 +143,14 @@ def test_a_process_that_is_killed_costs_no_answer_and_is_replaced(engine: Engine
         return answered
 
     with ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(ask) for _ in range(4)]
+        asked_until_then = [clients.submit(ask) for _ in range(4)]
         try:
             os.kill(killed, signal.SIGKILL)
             assert happens(lambda: engine.answerers.ready == 0)
             assert happens(lambda: engine.answerers.ready == 1)
         finally:
             stop.set()
-        assert [one.result() for one in asking] == [{True}] * 4
+        assert [one.result() for one in asked_until_then] == [{True}] * 4
     assert pids(engine) != [killed]
 
 
@@ -168,8 +169,17 @@ def test_what_a_process_cannot_answer_is_worked_out_here(
     engine: Engine, api: Api, lighthouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collection = engine.library.collection(lighthouse)
+    worked_out: list[str] = []
+
+    def work_out(body: AskBody, *given: Any, **named: Any) -> asking.Answered:
+        worked_out.append(body.question)
+        return asking.work_out(body, *given, **named)
+
+    assert happens(lambda: engine.answerers.ready == 1)
+    monkeypatch.setattr("service.api.dependencies.work_out", work_out)
     monkeypatch.setattr(collection, "folder", Path("/no/such/folder"))
     assert api.json("POST", "/v1/ask", json={"question": TALL, "collection": lighthouse})["answered"]
+    assert worked_out == [TALL]
 
 
 def test_its_operator_sees_how_many_there_are(api: Api, lighthouse: str, helped: None) -> None:

@@ -36,7 +36,7 @@ class CollectionMachine(RuleBasedStateMachine):
         self.lives = 1
         self.backup = self.folder.with_name(self.folder.name + "-backup")
         self.kept: tuple[dict[str, str], dict[str, int]] | None = None
-        self.purges = 0
+        self.has_purged = False
 
     @initialize()
     def open(self) -> None:
@@ -71,7 +71,7 @@ class CollectionMachine(RuleBasedStateMachine):
     def delete(self, name: str, purge: bool) -> None:
         if name in self.texts:
             self.notes.delete(name, purge=purge)
-            self.purges += purge
+            self.has_purged |= purge
             del self.texts[name]
 
     @rule()
@@ -147,9 +147,9 @@ class CollectionMachine(RuleBasedStateMachine):
     @rule(words=st.lists(WORDS, min_size=1, max_size=3))
     def who_follows_finds_the_same(self, words: list[str]) -> None:
         question = " ".join(words)
-        if self.purges:
+        if self.has_purged:
             self.follower.look()
-            self.purges = 0
+            self.has_purged = False
         self.follower.reach(self.notes.seq)
         found, expected = (one.search(question, top_k=50) for one in (self.follower, self.notes))
         assert (found.seq, found.live_passages, found.hits) == (expected.seq, expected.live_passages, expected.hits)
