@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 import apsw
 import numpy as np
@@ -171,23 +172,22 @@ def test_a_job_that_is_cancelled_commits_nothing_more(
     notes = library.collection("notes")
     encoder = notes._parts.encoder
     original = encoder.encode_passages
-    waiting: list[JobRecord] = []
+    submitted: SimpleQueue[JobRecord] = SimpleQueue()
 
     def cancelling(self: object, texts: list[str]) -> Vectors:
-        if waiting and any("Entry 3 " in text for text in texts):
-            jobs.cancel(waiting.pop().job_id)
+        if any(f"Entry {GROUP + 3} " in text for text in texts):
+            jobs.cancel(submitted.get(timeout=10).job_id)
         return original(texts)
 
     monkeypatch.setattr(type(encoder), "encode_passages", cancelling)
-    uploads = [Upload(document_id=f"note-{number}", source=plain(note(number))) for number in range(20)]
-    with notes._committing:  # nothing is committed before the job is known here
-        job = jobs.submit("notes", uploads)
-        waiting.append(job)
+    uploads = [Upload(document_id=f"note-{number}", source=plain(note(number))) for number in range(3 * GROUP)]
+    job = jobs.submit("notes", uploads)
+    submitted.put(job)
     job = finished(jobs, job)
     done = [item.document_id for item in job.items if item.state == "succeeded"]
     assert job.state == "cancelled"
     assert done == [f"note-{number}" for number in range(len(done))]
-    assert len(done) <= 4
+    assert len(done) <= GROUP
     assert {record.document_id for record in notes.documents()} == set(done)
     assert finished(jobs, jobs.submit("notes", uploads[:2])).state == "succeeded"
 
