@@ -1,10 +1,13 @@
-"""What is kept in memory: by the collector of garbage, and by the allocator for itself or for the system."""
+"""What is kept in memory, by the collector of garbage and by the allocator, and how much room there is."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import math
+import os
 from contextlib import suppress
+from pathlib import Path
 
 
 def settle() -> None:
@@ -18,3 +21,32 @@ def give_back() -> None:
     """Return freed memory to the system, where the C library can: glibc keeps a whole index that was replaced."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
+
+
+_SYSTEM = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
+"""Of a container, in its own view; of the whole system, which has no limit, otherwise. See Linux, cgroup-v2."""
+
+
+def has_room_for_as_much_again() -> bool:
+    """Whether there is memory for another process of this one's size, and as much left then. True if none can tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return min(_available_in_system(), _available_in_group()) >= 2 * pages * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, KeyError):
+        return True
+
+
+def _available_in_system() -> float:
+    named = dict(line.split(":") for line in _SYSTEM.read_text("ascii").splitlines())
+    return int(named["MemAvailable"].removesuffix("kB")) * 1024
+
+
+def _available_in_group() -> float:
+    most = _GROUP / "memory.max"
+    limit = most.read_text("ascii").strip() if most.is_file() else "max"
+    if limit == "max":
+        return math.inf
+    counted = dict(line.split() for line in (_GROUP / "memory.stat").read_text("ascii").splitlines())
+    taken = int((_GROUP / "memory.current").read_text("ascii"))
+    return int(limit) - taken + int(counted["inactive_file"])  # Which are given up when memory is short.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -86,12 +85,9 @@ def start(settings: Settings) -> Engine:
     """Open the data folder, load the models, take up unfinished jobs. Raises StoreLocked, ModelUnavailable."""
     with ExitStack() as begun:
         models = _models(settings, only_reads=False)
-        answerers = Answerers(settings)
-        begun.callback(answerers.stop)
         library = Library(settings.data, models.parts, free_disk_floor_bytes=settings.free_disk_floor_bytes)
         begun.callback(library.close)
         load_seeds(library, wanted=settings.seeds)
-        answerers.open()
         engine = Engine(
             settings=settings,
             encoder=models.encoder,
@@ -100,16 +96,15 @@ def start(settings: Settings) -> Engine:
             jobs=Jobs(library),
             keys=Keys(library),
             answering=models.answering,
-            answerers=answerers,
+            answerers=Answerers(settings),
         )
         begun.pop_all()
         return engine
 
 
-def follow(settings: Settings, when: Callable[[], object]) -> FollowingEngine:
-    """Load the models and, once `when` returns, follow the data folder. Raises ModelUnavailable."""
+def follow(settings: Settings) -> FollowingEngine:
+    """Load the models, and follow a data folder that another process has opened. Raises ModelUnavailable."""
     models = _models(settings, only_reads=True)
-    when()
     return FollowingEngine(
         settings=settings, library=FollowedLibrary(settings.data, models.parts), answering=models.answering
     )

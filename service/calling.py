@@ -96,7 +96,7 @@ async def _client(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         return
     from service.api.app import create_app  # Takes a second: only where no service runs.
 
-    app = create_app(settings.model_copy(update={"processes": 0}))  # For a call others need not be begun.
+    app = create_app(settings)
     transport = httpx.ASGITransport(app=app)
     async with app.router.lifespan_context(app):
         headers = _authorization(app.state.access.local_key)

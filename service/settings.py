@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.limits import Limits
 
 _PREFIX = "LOCCIT_"
+MOST_PROCESSES = 3
+"""Unless it is set otherwise: each takes memory."""
 
 
 class Settings(BaseSettings):
@@ -34,7 +36,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     api_key: SecretStr | None = Field(default=None, min_length=16)
     threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=256)
-    processes: int = Field(default=0, ge=0, le=64)
+    processes: int = Field(default_factory=lambda: min(MOST_PROCESSES, (os.cpu_count() or 1) - 1), ge=0, le=64)
     waiting_reads: int = Field(default=64, ge=1)
     waiting_writes: int = Field(default=32, ge=1)
     longest_wait_seconds: float = Field(default=5.0, gt=0)

@@ -1,4 +1,4 @@
-"""Processes that answer for the one that serves: begun, handed requests, and begun anew when they end."""
+"""Processes that answer for the one that serves: begun when many ask, handed requests, begun anew when they end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
+from itertools import chain
 
 from anyio import fail_after
 
 from embeddings.frames import LENGTH, framed, length_of, read_frame
+from embeddings.memory import has_room_for_as_much_again
+from service.answerers.demand import Demand
 from service.answerers.lanes import threads_each
 from service.answerers.messages import BODIES, Request, answered_by
 from service.asking import Answered
@@ -27,8 +31,10 @@ LONGEST_PAUSE_SECONDS = 60.0
 """Before a process that ended is begun again; twice as long each time that it never came to answer."""
 LONGEST_ANSWER_SECONDS = 60.0
 """After which a process is taken to hang, and another one is begun."""
+LOOK_SECONDS = 1.0
+"""Between two looks whether a process is still worth its memory."""
 STOP_SECONDS = 10.0
-"""For what a process still works on when the service stops."""
+"""For what a process still works on when it is to end."""
 
 
 class Lane:
@@ -38,20 +44,6 @@ class Lane:
         self.process = process
         self.verb = verb
         self._channel = channel
-
-    def tell(self, content: bytes) -> None:
-        """Before anything is asked. That the process is gone shows when it is to be heard."""
-        with suppress(OSError):
-            self._channel.sendall(framed(content))
-
-    def hear(self) -> bool:
-        """Whether the process says that it can be asked; False where it ended instead."""
-        with suppress(EOFError, OSError), self._channel.makefile("rb") as heard:
-            read_frame(heard)
-            return True
-        return False
-
-    def begin(self) -> None:
         self._channel.setblocking(False)
 
     async def ask(self, request: Request) -> Answered | None:
@@ -62,10 +54,7 @@ class Lane:
         return answered_by(await self._received(length))
 
     def close(self) -> None:
-        # Whoever reads in another thread would not notice that it is closed.
-        with suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
-        self._channel.close()
+        _close(self._channel)
 
     async def _received(self, size: int) -> bytes:
         content = bytearray()
@@ -78,13 +67,12 @@ class Lane:
 
 
 class Process:
-    """Begun at once, so that it loads while the one that serves does; it looks into the data folder once it may."""
-
     def __init__(self, settings: Settings) -> None:
         self.lanes: list[Lane] = []
         self.at_work = 0
         """Requests that it has not answered yet."""
         with ExitStack() as theirs, ExitStack() as ours:
+            self._control, control = _channel(theirs)
             ours.callback(self.close)
             threads = [
                 [self._lane(verb, theirs) for _ in range(lanes)]
@@ -92,61 +80,82 @@ class Process:
                 for lanes in each
             ]
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", MODULE, json.dumps(threads)],
+                [sys.executable, "-P", "-m", MODULE, json.dumps([control, threads])],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=environment_of_children(),
-                pass_fds=[channel for channels in threads for channel in channels],
+                pass_fds=[control, *chain.from_iterable(threads)],
                 start_new_session=True,
             )
             ours.pop_all()
-        self._first.tell(settings.model_dump_json(exclude={"api_key"}).encode())
+        with suppress(OSError):  # That it is gone shows when it does not become ready.
+            self._control.sendall(framed(settings.model_dump_json(exclude={"api_key"}).encode()))
 
     def _lane(self, verb: str, theirs: ExitStack) -> int:
-        """Gives the number of the other end, which is closed here once the process has it."""
-        own, other = socket.socketpair()
+        own, other = _channel(theirs)
         self.lanes.append(Lane(self, verb, own))
-        return theirs.enter_context(other).fileno()
+        return other
 
-    @property
-    def _first(self) -> Lane:
-        return self.lanes[0]
+    def becomes_ready(self) -> bool:
+        """Waits until it can be asked; False where it ended instead."""
+        with suppress(EOFError, OSError), self._control.makefile("rb") as heard:
+            read_frame(heard)
+            return True
+        return False
 
-    def open(self) -> bool:
-        """Let it look into the data folder, and wait until it can be asked; False where it ended instead."""
-        self._first.tell(b"")
-        is_ready = self._first.hear()
-        for lane in self.lanes:
-            lane.begin()
-        return is_ready
+    def is_running(self, *, for_seconds: float) -> bool:
+        """Whether it still runs when so long has passed."""
+        self._control.settimeout(for_seconds)
+        try:
+            return bool(self._control.recv(1))  # It has nothing more to say.
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
-    def wait(self) -> int:
-        """Until it ends; gives how it did."""
-        return self._process.wait()
+    def ended(self) -> int:
+        """Waits until it has, since its lanes are closed, and not for ever; gives how."""
+        try:
+            return self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.wait()
 
     def stop(self) -> None:
         self.close()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            self._process.wait()
+        self.ended()
 
     def kill(self) -> None:
         self._process.kill()
 
-    def close(self) -> None:
+    def close(self, but: Collection[Lane] = ()) -> None:
         """Its lanes: then it ends when it has answered what it works on."""
+        _close(self._control)
         for lane in self.lanes:
-            lane.close()
+            if lane not in but:
+                lane.close()
+
+
+def _channel(theirs: ExitStack) -> tuple[socket.socket, int]:
+    """Gives this end, and the number of the other one, which is closed here once the process has it."""
+    own, other = socket.socketpair()
+    return own, theirs.enter_context(other).fileno()
+
+
+def _close(channel: socket.socket) -> None:
+    # Whoever reads in another thread would not notice that it is closed.
+    with suppress(OSError):
+        channel.shutdown(socket.SHUT_RDWR)
+    channel.close()
 
 
 class Answerers:
-    """So many processes as the settings say; those that end are replaced."""
+    """While there is demand for them, so many processes as the settings say; those that end are replaced."""
 
     def __init__(self, settings: Settings) -> None:
+        self.most = settings.processes
+        self.demand = Demand()
         self._settings = settings
-        self.wanted = settings.processes
         self._idle: dict[str, list[Lane]] = {verb: [] for verb in BODIES}
         self._ready: set[Process] = set()
         self._changing = threading.Lock()
@@ -154,11 +163,7 @@ class Answerers:
         self._beginning = threading.Lock()
         self._stopping = threading.Event()
         self._processes: set[Process] = set()
-        first = [self._begun() for _ in range(self.wanted)]
-        self._keepers = [threading.Thread(target=self._keep, args=(one,), daemon=True) for one in first]
-
-    def open(self) -> None:
-        """Let them look into the data folder; each is asked as soon as it can be."""
+        self._keepers = [threading.Thread(target=self._keep, name="answerers") for _ in range(self.most)]
         for keeper in self._keepers:
             keeper.start()
 
@@ -214,30 +219,34 @@ class Answerers:
                 idle[:] = [lane for lane in idle if lane.process is not process]
             self._ready.discard(process)
         # Those that are taken are closed by whoever took them.
-        for lane in set(process.lanes) - taken:
-            lane.close()
-        with self._beginning:
-            self._processes.discard(process)
+        process.close(but=taken)
 
-    def _keep(self, process: Process | None) -> None:
-        """See to it that there is a process, until all are to stop."""
+    def _keep(self) -> None:
+        """See to it that there is a process while there is demand, until all are to stop."""
         pause = FIRST_PAUSE_SECONDS
         while True:
+            self.demand.wait()
+            process = self._begun()
             if process is not None and self._see_through(process):
                 pause = FIRST_PAUSE_SECONDS
-            if self._stopping.wait(pause):
+            if self._stopping.wait(0 if self.demand.has_ended() else pause):
                 return
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-            process = self._begun()
 
     def _see_through(self, process: Process) -> bool:
-        """From when it may look into the data folder to its end. Tells whether it could ever be asked."""
-        is_ready = process.open()
+        """To its end. Tells whether it could ever be asked."""
+        is_ready = process.becomes_ready()
         if is_ready:
             self._admit(process)
-        status = process.wait()
+        while is_ready and process.is_running(for_seconds=LOOK_SECONDS) and not self.demand.has_ended():
+            pass
         self._dismiss(process)
-        if not self._stopping.is_set():
+        status = process.ended()
+        with self._beginning:
+            self._processes.discard(process)
+        if self.demand.has_ended():
+            logger.info("few ask: a process that answers is not needed any more")
+        elif not self._stopping.is_set():
             logger.error("a process that answers has ended", extra={"status": status})
         return is_ready
 
@@ -246,20 +255,24 @@ class Answerers:
         with self._beginning:
             if self._stopping.is_set():
                 return None
+            if not has_room_for_as_much_again():
+                logger.warning("no process that answers is begun: there is too little memory for one")
+                return None
             try:
                 process = Process(self._settings)
             except OSError as error:
                 logger.error("a process that answers cannot be begun", extra={"reason": str(error)})
                 return None
             self._processes.add(process)
+            logger.info("many ask: another process that answers is begun")
             return process
 
     def stop(self) -> None:
         with self._beginning:
             self._stopping.set()
             processes = list(self._processes)
+        self.demand.stop_waiting()
         for process in processes:
             process.stop()
         for keeper in self._keepers:
-            if keeper.ident is not None:
-                keeper.join()
+            keeper.join()

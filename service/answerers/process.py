@@ -1,4 +1,4 @@
-"""One process that searches and asks for the service: `python -m service.answerers.process`, and its lanes' sockets."""
+"""One process that searches and asks for the service: `python -m service.answerers.process`, and its sockets."""
 
 from __future__ import annotations
 
@@ -29,24 +29,25 @@ def main() -> None:
     # Ctrl+C and the end of a unit are for the process that serves; this one ends when that one lets go of its lanes.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
-    threads = [[Lane(number) for number in numbers] for numbers in json.loads(sys.argv[1])]
-    first = threads[0][0].stream
+    number_of_control, numbers_of_lanes = json.loads(sys.argv[1])
+    control = Channel(number_of_control).stream
+    threads = [[Channel(number) for number in numbers] for numbers in numbers_of_lanes]
     with suppress(EOFError, OSError):
-        settings = Settings(**json.loads(read_frame(first)))
+        settings = Settings(**json.loads(read_frame(control)))
         logs.configure(settings.log_level)
-        with closing(bootstrap.follow(settings, when=lambda: read_frame(first))) as engine:
+        with closing(bootstrap.follow(settings)) as engine:
             settle()
-            write_frame(first, b"ready")
+            write_frame(control, b"ready")
             _answer_on_all(threads, engine)
 
 
-class Lane:
+class Channel:
     def __init__(self, number: int) -> None:
         self.socket = socket.socket(fileno=number)
         self.stream = self.socket.makefile("rwb")
 
 
-def _answer_on_all(threads: Sequence[Sequence[Lane]], engine: FollowingEngine) -> None:
+def _answer_on_all(threads: Sequence[Sequence[Channel]], engine: FollowingEngine) -> None:
     begun = [threading.Thread(target=_answer, args=(lanes, engine), name="answers") for lanes in threads]
     for thread in begun:
         thread.start()
@@ -54,7 +55,7 @@ def _answer_on_all(threads: Sequence[Sequence[Lane]], engine: FollowingEngine) -
         thread.join()
 
 
-def _answer(lanes: Sequence[Lane], engine: FollowingEngine) -> None:
+def _answer(lanes: Sequence[Channel], engine: FollowingEngine) -> None:
     """Until the other end of a lane is closed."""
     with DefaultSelector() as selector, suppress(EOFError, OSError), limited(engine.settings.limits):
         for lane in lanes:

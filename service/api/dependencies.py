@@ -75,6 +75,8 @@ class Desk:
 
     async def work_out(self, body: SearchBody | AskBody, sent: object) -> bytes:
         """For whoever has been let in: by a process that does nothing else, if there is one; in a thread, if not."""
+        if self._has_others_beside(body.verb):
+            self.engine.answerers.demand.note()
         collection = self.library.collection(body.collection)
         waited_ms = self.waited_ms
         answered = await self.engine.answerers.work_out(
@@ -94,6 +96,9 @@ class Desk:
         if answered.outcome is not None:
             self.metrics.answer(answered.outcome)
         return answered.json
+
+    def _has_others_beside(self, verb: str) -> bool:
+        return self.gates.of(verb).has_queue or bool(self.gates.writes.occupied or self.engine.jobs.unfinished)
 
     async def write(self, call: Callable[[], Result]) -> Result:
         return await self.gates.writes.run(call)

@@ -37,6 +37,10 @@ class Gate:
         return self._size - self._room
 
     @property
+    def has_queue(self) -> bool:
+        return self.occupied > self._width
+
+    @property
     def expected_wait_seconds(self) -> float:
         """Until the turn of a call that came now, as calls go at present."""
         return max(0, self.occupied - self._width + 1) * self._seconds_a_call / self._width

@@ -23,7 +23,7 @@ from service.evaluation.datasets import JUDGED, JudgedCollection, judged_collect
 from service.evaluation.metrics import ndcg, percentile
 from service.evaluation.peps import Pep, peps, questions
 from service.evaluation.served import Load, Request, Served, drive
-from service.evaluation.tables import Cell, percent, table, with_processes, write_section
+from service.evaluation.tables import Cell, percent, table, write_section
 from service.settings import Settings
 
 CLIENTS = (1, 8)
@@ -60,7 +60,7 @@ class Measure:
 
 START = Measure(name="start, the texts there, s")
 INGEST = Measure(name="texts/s taken in, nobody searching", more_is_better=True)
-MEMORY = Measure(name="memory at the end (resident), MB")
+MEMORY = Measure(name="memory at the end, of all processes, MB")
 LATER = Measure(name=f"while searched: texts/s taken in, {BATCH} at a time", more_is_better=True)
 
 Run = Mapping[Measure, float]
@@ -69,19 +69,18 @@ Run = Mapping[Measure, float]
 def main() -> None:
     options = _options()
     sizes = QUICK if options.quick else WHOLE
-    contenders = (Txtai.installed(options.txtai), Loccit(options.processes))
-    helped = f" --processes {options.processes}" if options.processes else ""
+    contenders = (Txtai.installed(options.txtai), Loccit())
     for part in options.only or TITLES:
-        stamp = circumstances(f"scripts/compare_txtai DATA --only {part} --runs {options.runs}{helped}")
+        stamp = circumstances(f"scripts/compare_txtai DATA --only {part} --runs {options.runs}")
         measured = (
             _speed(contenders, options.data, sizes, options.runs)
             if part == "speed"
             else _ranking(contenders, options.data, sizes)
         )
-        content = f"### {TITLES[part]}{with_processes(options.processes)}\n\n{measured}\n\n{stamp}"
+        content = f"### {TITLES[part]}\n\n{measured}\n\n{stamp}"
         typer.echo(content + "\n")
         if options.page is not None:
-            write_section(options.page, f"txtai-{part}" + ("-processes" if options.processes else ""), content)
+            write_section(options.page, f"txtai-{part}", content)
 
 
 def _options() -> argparse.Namespace:
@@ -90,7 +89,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--txtai", type=Path, required=True, metavar="PYTHON")
     parser.add_argument("--only", action="append", choices=list(TITLES))
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()

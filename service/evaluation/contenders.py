@@ -60,12 +60,10 @@ class Contender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Loccit:
-    processes: int = 0
-    """Beside the one that serves."""
     name: ClassVar[str] = "Loccit"
 
     def running(self, folder: Path) -> AbstractContextManager[Served]:
-        return served(folder / "data", max_question_characters=LONGEST_QUESTION, processes=self.processes)
+        return served(folder / "data", max_question_characters=LONGEST_QUESTION)
 
     def put(self, service: Served, texts: Sequence[Text]) -> None:
         drive(service.url, [Request(method="PUT", path=f"/v1/collections/{COLLECTION}", body={})], clients=1)

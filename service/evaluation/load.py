@@ -20,7 +20,7 @@ from service.evaluation.circumstances import circumstances
 from service.evaluation.metrics import percentile
 from service.evaluation.offering import offer
 from service.evaluation.served import Load, Request, Served, drive, served
-from service.evaluation.tables import Cell, percent, table, with_processes, write_section
+from service.evaluation.tables import Cell, percent, table, write_section
 from service.seeds import FOLDER
 
 PART = "load"
@@ -61,21 +61,18 @@ _FINE, _BUSY = 200, 503
 
 def main() -> None:
     options = _options()
-    helped = f" --processes {options.processes}" if options.processes else ""
-    stamp = circumstances("scripts/measure_load" + (" --corpus FOLDER" if options.corpus else "") + helped)
-    measured = _measured(_texts(options.corpus or FOLDER), options.seconds, options.processes)
-    title = "Under load" + with_processes(options.processes)
-    content = f"### {title}\n\n{EXPLAINED}\n\n{measured}\n\n{stamp}"
+    stamp = circumstances("scripts/measure_load" + (" --corpus FOLDER" if options.corpus else ""))
+    measured = _measured(_texts(options.corpus or FOLDER), options.seconds)
+    content = f"### Under load\n\n{EXPLAINED}\n\n{measured}\n\n{stamp}"
     typer.echo(content)
     if options.page is not None:
-        write_section(options.page, f"{PART}-processes" if options.processes else PART, content)
+        write_section(options.page, PART, content)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="measure_load", add_help=False)
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     if options.corpus is not None and not (options.corpus.is_dir() and _texts(options.corpus)):
@@ -83,14 +80,11 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measured(texts: Mapping[str, str], seconds: float, processes: int) -> str:
+def _measured(texts: Mapping[str, str], seconds: float) -> str:
     answered: list[list[Cell]] = []
     offered: list[list[Cell]] = []
     late: list[list[Cell]] = []
-    with (
-        tempfile.TemporaryDirectory(prefix="loccit-") as folder,
-        served(Path(folder) / "data", processes=processes) as service,
-    ):
+    with tempfile.TemporaryDirectory(prefix="loccit-") as folder, served(Path(folder) / "data") as service:
         _take_in(service, texts)
         watch = _LoopWatch(service)
         time.sleep(seconds / 2)

@@ -23,7 +23,7 @@ from service.evaluation.metrics import percentile
 from service.evaluation.peps import Pep, peps, questions
 from service.evaluation.remixing import Remix, RemixEncoder, sentences
 from service.evaluation.served import Load, Request, Served, drive, served
-from service.evaluation.tables import Cell, percent, table, with_processes, write_section
+from service.evaluation.tables import Cell, percent, table, write_section
 from service.settings import Settings
 
 PART = "scale"
@@ -55,26 +55,23 @@ EXPLAINED = (
 
 def main() -> None:
     options = _options()
-    named = f" --passages {options.passages}" + (f" --processes {options.processes}" if options.processes else "")
-    stamp = circumstances(f"scripts/measure_scale DATA{named}")
+    stamp = circumstances(f"scripts/measure_scale DATA --passages {options.passages}")
     documents = peps(options.data)
     with tempfile.TemporaryDirectory(prefix="loccit-scale-", dir=options.work) as folder:
         data = Path(folder) / "data"
         built = _built(data, documents, options.passages)
-        measured = _measured(data, documents, built, options.processes)
+        measured = _measured(data, documents, built)
         found = _recall(data, documents)
-    title = f"{built.passages:,} passages{with_processes(options.processes)}"
-    content = "\n\n".join([f"### {title}", EXPLAINED, built.table, *measured, found, str(stamp)])
+    content = "\n\n".join([f"### {built.passages:,} passages", EXPLAINED, built.table, *measured, found, str(stamp)])
     typer.echo(content)
     if options.page is not None:
-        write_section(options.page, f"{PART}-processes" if options.processes else PART, content)
+        write_section(options.page, PART, content)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="measure_scale", add_help=False)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--passages", type=int, default=1_000_000)
-    parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--work", type=Path)
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
@@ -141,12 +138,12 @@ def _peak_megabytes() -> float:
 # Serving ---------------------------------------------------------------------------------------------------------
 
 
-def _measured(data: Path, documents: list[Pep], built: _Built, processes: int) -> list[str]:
+def _measured(data: Path, documents: list[Pep], built: _Built) -> list[str]:
     asked = [
         Request(method="POST", path="/v1/search", body={"question": question, "collection": COLLECTION})
         for question in questions(documents, QUESTIONS)
     ]
-    with served(data, processes=processes) as service:
+    with served(data) as service:
         memory: list[list[Cell]] = [["ready", *_memory(service)]]
         drive(service.url, asked[:WARM_UP], clients=max(CLIENTS))
         drive(service.url, _updates(documents, 1), clients=1)  # the first begins the process that parses
@@ -163,12 +160,12 @@ def _measured(data: Path, documents: list[Pep], built: _Built, processes: int) -
     return [
         table(["", "s"], [["from `scripts/serve` to ready", f"{service.start_seconds:.2f}"]]),
         table(["while", "requests", "clients", "count", "p50 ms", "p95 ms", "longest ms", "per second"], rows),
-        table(["memory of the service and the processes it has begun (resident)", "MB", "highest so far, MB"], memory),
+        table(["memory of the service and the processes it has begun", "MB", "highest so far (resident), MB"], memory),
     ]
 
 
 def _memory(service: Served) -> list[Cell]:
-    return [service.memory_of_all_megabytes(), service.memory_of_all_megabytes("VmHWM")]
+    return [service.memory_of_all_megabytes(), service.most_memory_of_all_megabytes()]
 
 
 def _row(during: str, load: Load, requests: str = "search") -> list[Cell]:

@@ -32,32 +32,36 @@ class Served:
         """`VmHWM` gives the most there ever was."""
         return _memory_megabytes(self.process_id, field)
 
-    def memory_of_all_megabytes(self, field: str = "VmRSS") -> float:
-        """Of the processes that it has begun, too; what they share counts in each."""
-        children = Path(f"/proc/{self.process_id}/task/{self.process_id}/children").read_text("utf-8")
-        return sum(_memory_megabytes(int(one), field) for one in (str(self.process_id), *children.split()))
+    def memory_of_all_megabytes(self) -> float:
+        """Of the processes that it has begun, too; what they share counts once."""
+        return sum(_memory_megabytes(one, "Pss", told_in="smaps_rollup") for one in self._processes())
+
+    def most_memory_of_all_megabytes(self) -> float:
+        """The most that each ever had, whether at the same time or not; what they share counts in each."""
+        return sum(_memory_megabytes(one, "VmHWM") for one in self._processes())
+
+    def _processes(self) -> list[int]:
+        """It, and those that one of its threads has begun."""
+        begun = (one.read_text("utf-8") for one in Path(f"/proc/{self.process_id}/task").glob("*/children"))
+        return [self.process_id, *(int(number) for numbers in begun for number in numbers.split())]
 
 
-def _memory_megabytes(process_id: int, field: str) -> float:
-    status = Path(f"/proc/{process_id}/status").read_text("utf-8")
-    found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+def _memory_megabytes(process_id: int, field: str, told_in: str = "status") -> float:
+    told = Path(f"/proc/{process_id}/{told_in}").read_text("utf-8")
+    found = re.search(rf"^{field}:\s+(\d+) kB$", told, re.MULTILINE)
     if found is None:
         raise RuntimeError(f"/proc tells no {field}")
     return int(found.group(1)) * 1024 / 1e6
 
 
 @contextmanager
-def served(data: Path, *, processes: int = 0, **settings: object) -> Iterator[Served]:
-    """Run scripts/serve until the block ends. It replaces itself with the service: the process id stays.
-
-    It begins when all the processes beside the service can be asked.
-    """
-    set_otherwise = (f"LOCCIT_{name.upper()}={value}" for name, value in {**settings, "processes": processes}.items())
+def served(data: Path, **settings: object) -> Iterator[Served]:
+    """Run scripts/serve until the block ends. It replaces itself with the service: the process id stays."""
+    set_otherwise = (f"LOCCIT_{name.upper()}={value}" for name, value in settings.items())
     command: list[str | Path] = ["env", *set_otherwise, ROOT / "scripts" / "serve", "--port", "0", "--data", data]
     with started(
         command, log=data.with_suffix(".log"), address=lambda: running_url(data), ready="/health/ready"
     ) as found:
-        _wait_for_processes(found.url, processes)
         yield found
 
 
@@ -89,17 +93,6 @@ def _wait_until_ready(
             return url
         time.sleep(0.01)
     raise TimeoutError(f"{process.args!r} was not ready within {START_SECONDS} s")
-
-
-def _wait_for_processes(url: str, number: int) -> None:
-    patience = time.monotonic() + START_SECONDS
-    while number:
-        ready = json.loads(drive(url, [Request(method="GET", path="/health/ready")], clients=1).replies[0])
-        if ready["checks"]["processes"]["detail"] == f"{number} of {number} answer":
-            return
-        if time.monotonic() > patience:
-            raise TimeoutError(f"{ready['checks']['processes']['detail']} within {START_SECONDS} s")
-        time.sleep(0.05)
 
 
 def _answers(url: str, path: str) -> bool:

@@ -36,11 +36,6 @@ def with_section(page: str, name: str, content: str) -> str:
     return f"{page.rstrip()}\n\n{section}\n".lstrip()
 
 
-def with_processes(number: int) -> str:
-    """What is added to a title where so many processes search and ask beside the one that serves."""
-    return f", with {number} process{'es' if number > 1 else ''} beside the one that serves" if number else ""
-
-
 def write_section(page: Path, name: str, content: str) -> None:
     """Into a page that may be there already."""
     written = page.read_text("utf-8") if page.exists() else ""

@@ -57,7 +57,8 @@ def calling(app: FastAPI) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(data=tmp_path_factory.mktemp("data"), seeds=False, threads=2, free_disk_floor_bytes=0)
+    data = tmp_path_factory.mktemp("data")
+    return Settings(data=data, seeds=False, threads=2, processes=0, free_disk_floor_bytes=0)
 
 
 @pytest.fixture(scope="session")

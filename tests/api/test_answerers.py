@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,15 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from service import asking, bootstrap
-from service.answerers import pool
+from service.answerers import demand, pool
 from service.answerers.messages import BODIES
 from service.api.app import create_app
 from service.api.schemas.requests import AskBody
 from service.bootstrap import Engine
-from service.calling import call
 from service.settings import Settings
 from tests.api.conftest import TEXT, Api, calling
 from tests.integration.conftest import happens
@@ -34,10 +35,17 @@ ROOT = Path(__file__).parents[2]
 TALL = "How tall is the tower of Harwick Lighthouse?"
 
 
+def call_for_processes(engine: Engine) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(demand, "PATIENCE_SECONDS", 0)
+        engine.answerers.demand.note()
+
+
 @pytest.fixture(scope="module")
 def engine(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     helped = settings.model_copy(update={"data": tmp_path_factory.mktemp("helped"), "processes": 1})
     with closing(bootstrap.start(helped)) as engine:
+        call_for_processes(engine)
         yield engine
 
 
@@ -124,6 +132,7 @@ def test_a_batch_is_answered_in_its_order(api: Api, lighthouse: str, helped: Non
 def test_limits_of_the_deployment_hold_there_too(settings: Settings, tmp_path: Path, monkeypatch: Any) -> None:
     changes = {"data": tmp_path / "data", "processes": 1, "max_top_k": 200, "max_question_characters": 5_000}
     with closing(bootstrap.start(settings.model_copy(update=changes))) as engine:
+        call_for_processes(engine)
         monkeypatch.setattr("service.api.dependencies.work_out", _refuse)
         assert happens(lambda: engine.answerers.ready == 1)
         with calling(create_app(engine.settings, engine=engine)) as api:
@@ -183,7 +192,7 @@ def test_what_a_process_cannot_answer_is_worked_out_here(
 
 
 def test_its_operator_sees_how_many_there_are(api: Api, lighthouse: str, helped: None) -> None:
-    assert api.json("GET", "/health/ready")["checks"]["processes"] == {"ok": True, "detail": "1 of 1 answer"}
+    assert api.json("GET", "/health/ready")["checks"]["processes"] == {"ok": True, "detail": "1 of at most 1 answer"}
     before = api("GET", "/metrics").text
     api.json("POST", "/v1/ask", json={"question": TALL, "collection": lighthouse})
     after = api("GET", "/metrics").text
@@ -202,21 +211,42 @@ def test_without_a_process_that_can_be_begun_it_serves_alone(
     monkeypatch.setattr(pool, "MODULE", "service.no_such_module")
     helped = settings.model_copy(update={"data": tmp_path / "data", "processes": 1})
     with closing(bootstrap.start(helped)) as engine, calling(create_app(helped, engine=engine)) as api:
+        call_for_processes(engine)
         api.json("PUT", "/v1/collections/default/documents/a", status=201, json={"text": TEXT})
         assert api.json("POST", "/v1/ask", json={"question": TALL})["answered"]
-        assert api.json("GET", "/health/ready")["checks"]["processes"]["detail"] == "0 of 1 answer"
+        assert api.json("GET", "/health/ready")["checks"]["processes"]["detail"] == "0 of at most 1 answer"
 
 
-def test_a_command_that_finds_no_service_begins_none(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_memory_for_one_it_serves_alone(
+    engine: Engine, api: Api, lighthouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "Process", _refuse)
-    helped = settings.model_copy(update={"data": tmp_path / "data", "processes": 1})
-    assert call(helped, "GET", "/health/ready")["checks"].keys() == {"store", "index", "disk", "encoder", "reader"}
+    looked: list[None] = []
+    monkeypatch.setattr(pool, "has_room_for_as_much_again", lambda: looked.append(None))
+    assert happens(lambda: engine.answerers.ready == 1)
+    for pid in pids(engine):
+        os.kill(pid, signal.SIGKILL)
+    assert happens(lambda: len(looked) > 1)
+    assert pids(engine) == []
+    assert api.json("POST", "/v1/ask", json={"question": TALL, "collection": lighthouse})["answered"]
+
+
+def test_one_that_is_not_needed_any_more_ends_until_it_is(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert happens(lambda: engine.answerers.ready == 1)
+    ended = pids(engine)
+    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.01)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(demand, "REST_SECONDS", 0)
+        assert happens(lambda: pids(engine) == [])
+    assert engine.answerers.ready == 0
+    call_for_processes(engine)
+    assert happens(lambda: engine.answerers.ready == 1)
+    assert pids(engine) != ended
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
-def test_they_end_with_a_service_that_is_stopped_or_killed(tmp_path: Path, sent: signal.Signals) -> None:
+def test_one_is_begun_while_many_ask_and_ends_with_a_service_that_is_stopped_or_killed(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
     environment = {
         "LOCCIT_DATA": str(tmp_path / "data"), "LOCCIT_SEEDS": "false", "LOCCIT_PROCESSES": "1", "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT),
@@ -226,17 +256,37 @@ def test_they_end_with_a_service_that_is_stopped_or_killed(tmp_path: Path, sent:
         cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     ) as serving:  # fmt: skip
         assert serving.stdout is not None
-        assert serving.stdout.readline().startswith(b"Loccit answers")
-        (begun,) = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text("utf-8").split()
+        (address,) = re.findall(rb"http://\S+", serving.stdout.readline())
+        assert begun_by(serving) == []
+        stop = threading.Event()
+
+        def ask() -> None:
+            with httpx.Client(base_url=address.decode(), timeout=60) as client:
+                while not stop.is_set():
+                    assert client.post("/v1/search", json={"question": TALL}).status_code == 200
+
+        with ThreadPoolExecutor(8) as clients:
+            asking = [clients.submit(ask) for _ in range(8)]
+            assert happens(lambda: begun_by(serving) != [])
+            stop.set()
+        assert [one.result() for one in asking] == [None] * 8
+        (begun,) = begun_by(serving)
         serving.send_signal(sent)
         assert serving.wait(10) == (0 if sent == signal.SIGTERM else -signal.SIGKILL)
     assert happens(lambda: not Path(f"/proc/{begun}").exists())
 
 
+def begun_by(process: subprocess.Popen[bytes]) -> list[str]:
+    """Of its threads, whichever has begun them."""
+    found = (children.read_text("utf-8") for children in Path(f"/proc/{process.pid}/task").glob("*/children"))
+    return [pid for pids in found for pid in pids.split()]
+
+
 def test_when_the_engine_is_closed_so_are_they(settings: Settings, tmp_path: Path) -> None:
     engine = bootstrap.start(settings.model_copy(update={"data": tmp_path / "data", "processes": 2}))
-    begun = pids(engine)
+    call_for_processes(engine)
     assert happens(lambda: engine.answerers.ready == 2)
+    begun = pids(engine)
     engine.close()
     for pid in begun:
         with pytest.raises(ProcessLookupError):

@@ -32,7 +32,7 @@ def plain(text: str, **described: object) -> Source:
 
 
 def happens(condition: Callable[[], bool]) -> bool:
-    patience = time.monotonic() + 10
+    patience = time.monotonic() + 30
     while not condition() and time.monotonic() < patience:
         time.sleep(0.01)
     return condition()

@@ -30,7 +30,7 @@ def make_engine(data: Path) -> Engine:
     encoder = HashingEncoder()
     library = Library(data, parts(encoder), free_disk_floor_bytes=0)
     library.create("default")
-    settings = Settings(data=data, seeds=False, free_disk_floor_bytes=0)
+    settings = Settings(data=data, seeds=False, processes=0, free_disk_floor_bytes=0)  # They would encode in earnest.
     return Engine(
         settings=settings,
         encoder=encoder,

@@ -53,9 +53,9 @@ def _state(desk: Desk) -> ReadyModel:
     checks["encoder"] = CheckModel(ok=True, detail=desk.engine.encoder.name)
     checks["reader"] = CheckModel(ok=True, detail=desk.engine.reader.name)
     answerers = desk.engine.answerers
-    if answerers.wanted:
+    if answerers.most:
         # Well without them too: what they cannot answer is worked out here.
-        detail = f"{answerers.ready} of {answerers.wanted} answer"
+        detail = f"{answerers.ready} of at most {answerers.most} answer"
         checks["processes"] = CheckModel(ok=True, detail=detail)
     return ReadyModel(ready=all(check.ok for check in checks.values()), checks=checks, seq=desk.library.seq)
 
