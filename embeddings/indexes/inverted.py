@@ -13,6 +13,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.ahead import grouped
 from embeddings.arrays import RowNumbers, Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.files import write_synced
@@ -38,6 +39,8 @@ ROUNDS = 10
 SEED = 1
 FITTED_ON = 1000
 """Rows whose neighbours tell how far a search has to look."""
+COMPARED = 16_384
+"""Rows that are compared with those together."""
 NEIGHBOURS = 10
 FITTED_RECALL = 0.998
 """Of the neighbours of stored rows; questions lie farther from all of them, and lose more."""
@@ -238,18 +241,47 @@ def _fitted_margin(index: faiss.IndexIVFScalarQuantizer) -> float:
         return 0.0
     stay_in_this_thread()
     questions = index.reconstruct_batch(drawn)
-    everywhere = faiss.SearchParametersIVF(nprobe=index.nlist)
-    similarities, nearest = index.search(questions, min(NEIGHBOURS, index.ntotal), params=everywhere)
+    similarities, their_lists = _nearest_of_all(index, questions, min(NEIGHBOURS, index.ntotal))
     of_nearest_lists, lists = index.quantizer.search(questions, index.nlist)
     of_lists = np.empty_like(of_nearest_lists)
     np.put_along_axis(of_lists, lists, of_nearest_lists, axis=1)
-    list_of_row = _list_of_each_row(index)
-    sizes = np.bincount(list_of_row, minlength=index.nlist)[lists]
+    sizes = np.array([index.invlists.list_size(number) for number in range(index.nlist)])[lists]
     seen_first = _lists_until(SEEN_FIRST * index.ntotal, sizes)[:, np.newaxis]
-    of_their_lists = np.take_along_axis(of_lists, list_of_row[nearest], axis=1)
+    of_their_lists = np.take_along_axis(of_lists, their_lists, axis=1)
     are_seen_first = of_their_lists >= np.take_along_axis(of_nearest_lists, seen_first - 1, axis=1)
     behind = np.where(are_seen_first, 0.0, similarities[:, -1:] - of_their_lists)
     return round(float(np.quantile(behind, FITTED_RECALL, method="higher")), 4)
+
+
+def _nearest_of_all(
+    index: faiss.IndexIVFScalarQuantizer, questions: Vectors, k: int
+) -> tuple[Vectors, NDArray[np.int64]]:
+    """For each question the similarities of the k best of all rows, best first, and the lists that those are in.
+
+    As products of whole matrices: for many questions some fourteen times as quick as one search after another.
+    """
+    best = np.full((len(questions), k), -np.inf, np.float32)
+    lists_of_best = np.zeros((len(questions), k), np.int64)
+    numbers = [number for number in range(index.nlist) if index.invlists.list_size(number)]
+    for group in grouped(numbers, weight=index.invlists.list_size, most_items=index.nlist, most_weight=COMPARED):
+        rows = [_rows_of_list(index, number) for number in group]
+        lists = np.repeat(group, [len(own) for own in rows])
+        similarities, found = faiss.knn(
+            questions, np.concatenate(rows), min(k, len(lists)), metric=faiss.METRIC_INNER_PRODUCT
+        )
+        best = np.concatenate([best, similarities], axis=1)
+        lists_of_best = np.concatenate([lists_of_best, lists[found]], axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
+        best = np.take_along_axis(best, order, axis=1)
+        lists_of_best = np.take_along_axis(lists_of_best, order, axis=1)
+    return best, lists_of_best
+
+
+def _rows_of_list(index: faiss.IndexIVFScalarQuantizer, number: int) -> Vectors:
+    size = index.invlists.list_size(number)
+    codes = faiss.rev_swig_ptr(index.invlists.get_codes(number), size * index.code_size)
+    rows: Vectors = codes.view("<f2").reshape(size, index.d).astype(np.float32)
+    return rows
 
 
 def _lists_until(rows: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from embeddings.arrays import Rows, Vectors
 from embeddings.errors import IndexUnsound
 from embeddings.indexes import faiss as faiss_indexes
+from embeddings.indexes import inverted as inverted_indexes
 from embeddings.indexes.exact import ExactIndexes
 from embeddings.indexes.faiss import FlatIndexes, IndexesBySize
 from embeddings.indexes.inverted import InvertedIndexes
@@ -306,6 +308,15 @@ def test_an_approximate_search_is_exact_under_a_filter_that_keeps_much_out(
 @pytest.mark.parametrize("k", [1, 10, 500, 6_000, 7_000])
 def test_an_approximate_search_gives_as_many_rows_as_it_is_asked_for(inverted: VectorIndex, k: int) -> None:
     assert len(inverted.search(QUESTIONS[0], k, None)[0]) == min(k, 6_000)
+
+
+def test_a_margin_is_fitted_on_the_nearest_of_all_rows(inverted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inverted_indexes, "COMPARED", 500)
+    similarities, lists = inverted_indexes._nearest_of_all(inverted._index, QUESTIONS, 10)
+    everywhere = QUESTIONS @ clustered_vectors(6_000).T
+    nearest = np.argsort(-everywhere, axis=1)[:, :10]
+    np.testing.assert_allclose(similarities, np.take_along_axis(everywhere, nearest, axis=1), atol=1e-6)
+    assert np.sort(lists).tolist() == np.sort(inverted._list_of_row[nearest]).tolist()
 
 
 def test_the_same_vectors_make_the_same_files_however_they_come(indexes: VectorIndexes, tmp_path: Path) -> None:
