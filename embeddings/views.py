@@ -74,7 +74,8 @@ class Segment:
         return np.repeat(self.indexings, self.rows_of_indexings)
 
     def without(self, indexing_keys: Keys) -> Segment:
-        gone = np.intersect1d(indexing_keys, self.indexings)
+        """The keys must ascend, each once."""
+        gone = self._own(indexing_keys)
         if not len(np.setdiff1d(gone, self.removed, assume_unique=True)):
             return self
         removed = np.union1d(self.removed, gone)
@@ -92,6 +93,14 @@ class Segment:
             return len(self.indexings)
         named = len(rows.indexing_keys)
         return named if rows.is_inclusive else len(self.indexings) - named
+
+    def _own(self, indexing_keys: Keys) -> Keys:
+        """Those of the given ones that it holds. Looked up one by one: mostly a few among very many."""
+        places = np.searchsorted(self.indexings, indexing_keys)
+        within = places < len(self.indexings)
+        places, keys = places[within], indexing_keys[within]
+        own: Keys = keys[self.indexings[places] == keys]
+        return own
 
     def _rows(self, are_in: NDArray[np.bool_]) -> Rows:
         mask = np.repeat(are_in, self.rows_of_indexings)
