@@ -29,6 +29,8 @@ MODULE = "service.answerers.process"
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 """Before a process that ended is begun again; twice as long each time that it never came to answer."""
+LONGEST_START_SECONDS = 120.0
+"""After which a process that cannot be asked yet is given up."""
 LONGEST_ANSWER_SECONDS = 60.0
 """After which a process is taken to hang, and another one is begun."""
 LOOK_SECONDS = 1.0
@@ -97,7 +99,8 @@ class Process:
         return other
 
     def becomes_ready(self) -> bool:
-        """Waits until it can be asked; False where it ended instead."""
+        """Waits until it can be asked; False where it ended instead, or hangs."""
+        self._control.settimeout(LONGEST_START_SECONDS)
         with suppress(EOFError, OSError), self._control.makefile("rb") as heard:
             read_frame(heard)
             return True

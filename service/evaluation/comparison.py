@@ -22,7 +22,7 @@ from service.evaluation.contenders import Contender, Loccit, Text, Txtai
 from service.evaluation.datasets import JUDGED, JudgedCollection, judged_collection
 from service.evaluation.metrics import ndcg, percentile
 from service.evaluation.peps import Pep, peps, questions
-from service.evaluation.served import Load, Request, Served, drive
+from service.evaluation.served import Load, Request, Served, drive, until
 from service.evaluation.tables import Cell, percent, table, write_section
 from service.settings import Settings
 
@@ -39,12 +39,14 @@ class Sizes:
     later: int
     """Handed in by and by, while somebody searches."""
     questions: int
+    warm_up_seconds: int
+    """Asked before each number of clients is measured."""
     judged: tuple[str, ...]
     judged_documents: int | None
 
 
-WHOLE = Sizes(texts=900, later=10 * BATCH, questions=200, judged=JUDGED, judged_documents=None)
-QUICK = Sizes(texts=64, later=2 * BATCH, questions=10, judged=("med",), judged_documents=40)
+WHOLE = Sizes(texts=900, later=10 * BATCH, questions=200, warm_up_seconds=8, judged=JUDGED, judged_documents=None)
+QUICK = Sizes(texts=64, later=2 * BATCH, questions=10, warm_up_seconds=1, judged=("med",), judged_documents=40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +150,8 @@ def _run(contender: Contender, texts: Sequence[Text], asked: Sequence[str], size
             found[INGEST] = len(first[BATCH:]) / seconds
         with contender.running(Path(folder)) as service:
             found[START] = service.start_seconds
-            drive(service.url, searches[:BATCH], clients=max(CLIENTS))
             for clients in CLIENTS:
+                drive(service.url, until(time.monotonic() + sizes.warm_up_seconds, searches), clients=clients)
                 repeats = 1 if clients == 1 else 2
                 load = drive(service.url, searches * repeats, clients=clients)
                 found |= _answering(f"{clients} client{'s' if clients > 1 else ''}", load)
@@ -232,8 +234,9 @@ def _explained(texts: Sequence[Text], asked: Sequence[str], sizes: Sizes, runs: 
         f"Medians of {runs} runs by turns, in brackets the lowest and the highest. {sizes.texts:,} passages of PEPs as "
         f"this engine cuts them, {words:.0f} words on average, each a document of its own; then {sizes.later:,} more "
         f"while one client searches; {len(asked)} questions. Both services keep texts, words and vectors on disk, "
-        "start anew between taking in and searching, compute with the same MiniLM weights (txtai as torch has them, "
-        "Loccit compiled to 8 bits), and are asked by the same client."
+        f"start anew between taking in and searching, are asked for {sizes.warm_up_seconds} s before it counts, "
+        "compute with the same MiniLM weights (txtai as torch has them, Loccit compiled to 8 bits), and are asked by "
+        "the same client."
     )
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import count, cycle
+from itertools import count
 from pathlib import Path
 
 import typer
@@ -19,7 +19,7 @@ from embeddings.text import sentence_spans
 from service.evaluation.circumstances import circumstances
 from service.evaluation.metrics import percentile
 from service.evaluation.offering import offer
-from service.evaluation.served import Load, Request, Served, drive, served
+from service.evaluation.served import Load, Request, Served, drive, served, until
 from service.evaluation.tables import Cell, percent, table, write_section
 from service.seeds import FOLDER
 
@@ -114,14 +114,7 @@ def _requests(verb: str, texts: Mapping[str, str]) -> list[Request]:
 
 
 def _closed(service: Served, requests: Sequence[Request], clients: int, seconds: float) -> Load:
-    return drive(service.url, _until(time.monotonic() + seconds, requests), clients=clients)
-
-
-def _until(end: float, requests: Sequence[Request]) -> Iterator[Request]:
-    for request in cycle(requests):
-        if time.monotonic() > end:
-            return
-        yield request
+    return drive(service.url, until(time.monotonic() + seconds, requests), clients=clients)
 
 
 def _overload(

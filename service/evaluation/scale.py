@@ -22,7 +22,7 @@ from service.evaluation.circumstances import circumstances
 from service.evaluation.metrics import percentile
 from service.evaluation.peps import Pep, peps, questions
 from service.evaluation.remixing import Remix, RemixEncoder, sentences
-from service.evaluation.served import Load, Request, Served, drive, served
+from service.evaluation.served import Load, Request, Served, drive, served, until
 from service.evaluation.tables import Cell, percent, table, write_section
 from service.settings import Settings
 
@@ -33,7 +33,8 @@ SENTENCES = 20_000
 SENTENCES_OF_A_PEP = 80
 """About so many of those that are used."""
 CLIENTS = (1, 8)
-WARM_UP = 20
+WARM_UP_SECONDS = 8.0
+"""Enough for a service to begin the process that answers many."""
 QUESTIONS = 200
 UPDATES = 100
 UPDATE_LENGTH = 1_200
@@ -145,9 +146,8 @@ def _measured(data: Path, documents: list[Pep], built: _Built) -> list[str]:
     ]
     with served(data) as service:
         memory: list[list[Cell]] = [["ready", *_memory(service)]]
-        drive(service.url, asked[:WARM_UP], clients=max(CLIENTS))
         drive(service.url, _updates(documents, 1), clients=1)  # the first begins the process that parses
-        rows = [_row("nothing else", drive(service.url, asked * 2, clients=clients)) for clients in CLIENTS]
+        rows = [_row("nothing else", _warmed(service, asked, clients)) for clients in CLIENTS]
         memory.append(["after searches", *_memory(service)])
         typer.echo("updating", err=True)
         rows += _meanwhile(service, asked, _updates(documents, UPDATES), "documents are put and deleted")
@@ -162,6 +162,11 @@ def _measured(data: Path, documents: list[Pep], built: _Built) -> list[str]:
         table(["while", "requests", "clients", "count", "p50 ms", "p95 ms", "longest ms", "per second"], rows),
         table(["memory of the service and the processes it has begun", "MB", "highest so far (resident), MB"], memory),
     ]
+
+
+def _warmed(service: Served, asked: Sequence[Request], clients: int) -> Load:
+    drive(service.url, until(time.monotonic() + WARM_UP_SECONDS, asked), clients=clients)
+    return drive(service.url, [*asked, *asked], clients=clients)
 
 
 def _memory(service: Served) -> list[Cell]:

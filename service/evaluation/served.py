@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, takewhile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -143,6 +144,11 @@ class Load:
     @property
     def per_second(self) -> float:
         return len(self.milliseconds) / self.seconds
+
+
+def until(end: float, requests: Iterable[Request]) -> Iterator[Request]:
+    """Over and over, as long as the monotonic clock is not past the end."""
+    return takewhile(lambda _: time.monotonic() <= end, cycle(requests))
 
 
 def drive(url: str, requests: Iterable[Request], *, clients: int) -> Load:
