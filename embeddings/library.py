@@ -150,7 +150,7 @@ class Library:
         """What was too large to be checked before it was opened."""
         with _logging("collection not checked", collection):
             try:
-                collection.database.check(self._leisure())
+                collection.database.check(self._leisure(collection))
             except StoreCorrupt as error:
                 # Those that still hold it write nothing more into a store that nobody is going to read from.
                 collection.retire(partial(_damaged, collection.name, str(error)))
@@ -159,13 +159,14 @@ class Library:
                         self._quarantine(collection.name, error)
                         del self._collections[collection.name]
 
-    def _leisure(self) -> Leisure:
-        return Leisure(self._closing, others_wait=lambda: bool(self._awaited))
+    def _leisure(self, collection: Collection) -> Leisure:
+        """The log waits too, once it is long: as long as a snapshot lasts it cannot be moved into the store."""
+        return Leisure(self._closing, others_wait=lambda: bool(self._awaited) or collection.database.has_long_log)
 
     def _tidy(self, collection: Collection) -> None:
         if self._collections.get(collection.name) is collection and not self._closing.is_set():
             with _logging("collection not tidied", collection):
-                collection.tidy(self._leisure())
+                collection.tidy(self._leisure(collection))
 
     def _remove_unregistered(self) -> None:
         """Folders of collections whose making or deleting was cut short."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +25,11 @@ READER_CACHE_KIB = 16_000
 """Of pages, for each connection that reads: of 40,000 passages, a search spends a quarter less time in the store."""
 CHECK_STEPS = 100_000
 """Of SQLite's machine, between two looks at whether to go on."""
+LOG_BYTES = 16 << 20
+"""What stays of the write-ahead log's file once all of it has been moved into the store."""
+LONGEST_LOG_BYTES = 64 << 20
+"""What the log may grow by while a table is looked at; to move as much takes some 30 ms."""
+LOG_LOOK_SECONDS = 0.5
 CHECKSUM_BYTES = 8
 """At the end of each page; https://www.sqlite.org/cksumvfs.html."""
 PAGE_SIZE_AT = 16
@@ -139,6 +146,7 @@ class Database(Snapshots):
         _prepare(self._writer)
         self._writer.pragma("checksum_verification", self._verification)
         self._writer.pragma("journal_mode", "wal")
+        self._writer.pragma("journal_size_limit", LOG_BYTES)
         self._writer.pragma("synchronous", "full")
         self._writer.pragma("secure_delete", True)
         self._writer.pragma("foreign_keys", True)
@@ -218,13 +226,44 @@ class Database(Snapshots):
     def check(self, is_cancelled: Callable[[], bool]) -> None:
         """Look at every page that is in use, while others read and write. Raises StoreCorrupt.
 
-        Each table has a snapshot of its own, so that the log can be moved into the store in between.
+        Each table has a snapshot of its own, so that the log can be moved into the store in between. One during which
+        very much is written is given up, and looked at anew.
         """
-        with _store_errors(), closing(_open_reader(self._path)) as connection, suppress(apsw.InterruptError):
-            connection.set_progress_handler(is_cancelled, CHECK_STEPS)
+        with _store_errors(), closing(_open_reader(self._path)) as connection:
             tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
-            for name in ("sqlite_schema", *(name for (name,) in tables)):
-                _require_sound(connection, f'("{name}")')
+            waiting = deque(["sqlite_schema", *(name for (name,) in tables)])
+            while waiting and not is_cancelled():
+                connection.set_progress_handler(self._has_to_stop(is_cancelled), CHECK_STEPS)
+                try:
+                    _require_sound(connection, f'("{waiting[0]}")')
+                    waiting.popleft()
+                except apsw.InterruptError:
+                    self._let_the_log_be_moved(is_cancelled)
+
+    def _has_to_stop(self, is_cancelled: Callable[[], bool]) -> Callable[[], bool]:
+        longest = self.log_bytes + LONGEST_LOG_BYTES
+        return lambda: is_cancelled() or self.log_bytes > longest
+
+    def _let_the_log_be_moved(self, is_cancelled: Callable[[], bool]) -> None:
+        """Waits until the next commit has done so, or nobody writes any more."""
+        grows = True
+        while grows and not is_cancelled():
+            before = self.log_bytes
+            time.sleep(LOG_LOOK_SECONDS)
+            grows = self.log_bytes > before
+
+    @property
+    def log_bytes(self) -> int:
+        """Of its file: what has not been moved into the store yet, or once was not and has less than `LOG_BYTES`."""
+        try:
+            return _log_of(self._path).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    @property
+    def has_long_log(self) -> bool:
+        """Whether it waits for a snapshot to end."""
+        return self.log_bytes > 2 * LOG_BYTES
 
     def truncate_log(self) -> None:
         """Move the write-ahead log into the database, so that erased text is in neither. Raises Busy."""
@@ -282,9 +321,13 @@ def _reserve_checksums(connection: apsw.Connection) -> None:
     connection.file_control("main", apsw.SQLITE_FCNTL_RESERVE_BYTES, ctypes.addressof(room))
 
 
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 def _is_cut_short(path: Path) -> bool:
     """Whether the last page is not whole; SQLite would fill it with zeros. A log left by a kill may still hold it."""
-    log = path.with_name(path.name + "-wal")
+    log = _log_of(path)
     if log.exists() and log.stat().st_size:
         return False
     with path.open("rb") as file:

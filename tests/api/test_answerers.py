@@ -272,7 +272,7 @@ def test_one_is_begun_while_many_ask_and_ends_with_a_service_that_is_stopped_or_
         assert [one.result() for one in asking] == [None] * 8
         (begun,) = begun_by(serving)
         serving.send_signal(sent)
-        assert serving.wait(10) == (0 if sent == signal.SIGTERM else -signal.SIGKILL)
+        assert serving.wait(30) == (0 if sent == signal.SIGTERM else -signal.SIGKILL)
     assert happens(lambda: not Path(f"/proc/{begun}").exists())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -177,6 +178,31 @@ def test_nothing_more_is_written_into_a_store_that_was_found_damaged(
         assert happens(lambda: not library.checks()["store"].ok)
         with pytest.raises(StoreCorrupt, match="'notes' is damaged"):
             notes.put("late", plain("A late entry."))
+
+
+def test_the_log_of_what_is_written_during_a_check_stays_short(grown: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the first to write afterwards would wait until all of it is moved into the store."""
+    monkeypatch.setattr(database, "LOG_BYTES", 100_000)
+    monkeypatch.setattr(database, "LONGEST_LOG_BYTES", 500_000)
+    monkeypatch.setattr(database, "CHECK_STEPS", 10)
+    writes = threading.Event()
+    writes.set()
+
+    def slowly_while_somebody_writes() -> bool:
+        time.sleep(0.02 if writes.is_set() else 0)
+        return False
+
+    with opened(grown) as library, ThreadPoolExecutor(1) as pool:
+        notes = library.collection("notes")
+        looking = pool.submit(notes.database.check, slowly_while_somebody_writes)
+        longest = 0
+        for number in range(100):
+            notes.put(f"meanwhile-{number}", plain(f"A late entry, number {number}. " * 1_000))
+            longest = max(longest, notes.database.log_bytes)
+            assert not looking.done()
+        writes.clear()
+        looking.result(timeout=30)
+        assert longest < 8_000_000  # Of 17 MB, if none were moved; SQLite does that whenever there are 4 MB.
 
 
 class Prompt(ThreadPoolExecutor):
