@@ -23,11 +23,11 @@ CHECKED_AT_ONCE_BYTES = 500_000_000
 """Looking at every page of a larger file takes longer than a start should: that is left to `check`."""
 READER_CACHE_KIB = 16_000
 """Of pages, for each connection that reads: of 40,000 passages, a search spends a quarter less time in the store."""
-CHECK_STEPS = 100_000
-"""Of SQLite's machine, between two looks at whether to go on."""
-LOG_BYTES = 16 << 20
+CHECK_STEPS = 10_000
+"""Of SQLite's machine, or pages of a table, between two looks at whether to go on."""
+LOG_BYTES = 8 << 20
 """What stays of the write-ahead log's file once all of it has been moved into the store."""
-LONGEST_LOG_BYTES = 64 << 20
+LONGEST_LOG_BYTES = 32 << 20
 """What the log may grow by while a table is looked at; to move as much takes some 30 ms."""
 LOG_LOOK_SECONDS = 0.5
 CHECKSUM_BYTES = 8
