@@ -28,11 +28,15 @@ _GROUP = Path("/sys/fs/cgroup")
 """Of a container, in its own view; of the whole system, which has no limit, otherwise. See Linux, cgroup-v2."""
 
 
+def resident_bytes() -> int:
+    """Of this process. Raises OSError where the system does not tell it as Linux does."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def has_room_for_as_much_again() -> bool:
     """Whether there is memory for another process of this one's size, and as much left then. True if none can tell."""
     try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-        return min(_available_in_system(), _available_in_group()) >= 2 * pages * os.sysconf("SC_PAGE_SIZE")
+        return min(_available_in_system(), _available_in_group()) >= 2 * resident_bytes()
     except (OSError, ValueError, KeyError):
         return True
 

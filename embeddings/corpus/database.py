@@ -28,7 +28,7 @@ CHECK_STEPS = 10_000
 LOG_BYTES = 8 << 20
 """What stays of the write-ahead log's file once all of it has been moved into the store."""
 LONGEST_LOG_BYTES = 32 << 20
-"""What the log may grow by while a table is looked at; to move as much takes some 30 ms."""
+"""What the log may grow by while a table is looked at; a commit that has as much to move takes up to 90 ms."""
 LOG_LOOK_SECONDS = 0.5
 CHECKSUM_BYTES = 8
 """At the end of each page; https://www.sqlite.org/cksumvfs.html."""
@@ -254,7 +254,7 @@ class Database(Snapshots):
 
     @property
     def log_bytes(self) -> int:
-        """Of its file: what has not been moved into the store yet, or once was not and has less than `LOG_BYTES`."""
+        """Of its file, which grows while nothing can be moved into the store; once all is, it is cut to `LOG_BYTES`."""
         try:
             return _log_of(self._path).stat().st_size
         except FileNotFoundError:

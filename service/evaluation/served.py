@@ -35,16 +35,20 @@ class Served:
 
     def memory_of_all_megabytes(self) -> float:
         """Of the processes that it has begun, too; what they share counts once."""
-        return sum(_memory_megabytes(one, "Pss", told_in="smaps_rollup") for one in self._processes())
+        return sum(_memory_megabytes(one, "Pss", told_in="smaps_rollup") for one in self._all())
 
     def most_memory_of_all_megabytes(self) -> float:
         """The most that each ever had, whether at the same time or not; what they share counts in each."""
-        return sum(_memory_megabytes(one, "VmHWM") for one in self._processes())
+        return sum(_memory_megabytes(one, "VmHWM") for one in self._all())
 
-    def _processes(self) -> list[int]:
-        """It, and those that one of its threads has begun."""
-        begun = (one.read_text("utf-8") for one in Path(f"/proc/{self.process_id}/task").glob("*/children"))
-        return [self.process_id, *(int(number) for numbers in begun for number in numbers.split())]
+    def _all(self) -> list[int]:
+        return [self.process_id, *begun_by(self.process_id)]
+
+
+def begun_by(process_id: int) -> list[int]:
+    """Processes that one of its threads has begun."""
+    begun = (one.read_text("utf-8") for one in Path(f"/proc/{process_id}/task").glob("*/children"))
+    return [int(number) for numbers in begun for number in numbers.split()]
 
 
 def _memory_megabytes(process_id: int, field: str, told_in: str = "status") -> float:

@@ -25,6 +25,7 @@ from service.answerers.messages import BODIES
 from service.api.app import create_app
 from service.api.schemas.requests import AskBody
 from service.bootstrap import Engine
+from service.evaluation.served import begun_by
 from service.settings import Settings
 from tests.api.conftest import TEXT, Api, calling
 from tests.integration.conftest import happens
@@ -257,7 +258,7 @@ def test_one_is_begun_while_many_ask_and_ends_with_a_service_that_is_stopped_or_
     ) as serving:  # fmt: skip
         assert serving.stdout is not None
         (address,) = re.findall(rb"http://\S+", serving.stdout.readline())
-        assert begun_by(serving) == []
+        assert begun_by(serving.pid) == []
         stop = threading.Event()
 
         def ask() -> None:
@@ -267,19 +268,13 @@ def test_one_is_begun_while_many_ask_and_ends_with_a_service_that_is_stopped_or_
 
         with ThreadPoolExecutor(8) as clients:
             asking = [clients.submit(ask) for _ in range(8)]
-            assert happens(lambda: begun_by(serving) != [])
+            assert happens(lambda: begun_by(serving.pid) != [])
             stop.set()
         assert [one.result() for one in asking] == [None] * 8
-        (begun,) = begun_by(serving)
+        (begun,) = begun_by(serving.pid)
         serving.send_signal(sent)
         assert serving.wait(30) == (0 if sent == signal.SIGTERM else -signal.SIGKILL)
     assert happens(lambda: not Path(f"/proc/{begun}").exists())
-
-
-def begun_by(process: subprocess.Popen[bytes]) -> list[str]:
-    """Of its threads, whichever has begun them."""
-    found = (children.read_text("utf-8") for children in Path(f"/proc/{process.pid}/task").glob("*/children"))
-    return [pid for pids in found for pid in pids.split()]
 
 
 def test_when_the_engine_is_closed_so_are_they(settings: Settings, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How much room there is in memory for another process, in a container too."""
+"""Memory is given back to the system; and how much room there is for another process, in a container too."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from pathlib import Path
 import pytest
 
 from embeddings import memory
-from embeddings.memory import has_room_for_as_much_again
+from embeddings.memory import give_back, has_room_for_as_much_again, resident_bytes
 
+BLOCK, BLOCKS = 100_000, 2_000
 GIGABYTE = 2**30
+
+
+def test_freed_memory_goes_back_to_the_system() -> None:
+    blocks = [bytearray(b"x" * BLOCK) for _ in range(BLOCKS)]
+    kept = blocks[::100]  # So that the heap cannot simply end earlier.
+    del blocks
+    before = resident_bytes()
+    give_back()
+    assert before - resident_bytes() > 0.8 * BLOCK * BLOCKS
+    assert len(kept) == BLOCKS / 100
 
 
 def write(path: Path, content: str) -> None:
